@@ -1,0 +1,28 @@
+// Copy buttons: `<button data-copy="ID" hidden>` copies the text of the element with that id.
+// They are hidden until this file runs, so that nobody meets a button that does nothing.
+const SHOW_RESULT_MS = 2000;
+
+function reveal(root) {
+  for (const button of root.querySelectorAll("[data-copy]")) button.hidden = !navigator.clipboard;
+}
+
+async function copy(button) {
+  const source = document.getElementById(button.dataset.copy);
+  const label = button.querySelector("[data-label]") ?? button;
+  const before = label.textContent;
+  try {
+    await navigator.clipboard.writeText(source.textContent.trim());
+    label.textContent = "Copied";
+  } catch {
+    getSelection().selectAllChildren(source);
+    label.textContent = "Selected";
+  }
+  setTimeout(() => { label.textContent = before; }, SHOW_RESULT_MS);
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (button) copy(button);
+});
+document.addEventListener("htmx:load", (event) => reveal(event.target));
+reveal(document);
