@@ -35,19 +35,19 @@ PUBLIC_API_ROLES = ("anon", "authenticated")
 BOOTSTRAP_LOCK = 5_265_117
 
 
-def login_url(admin_url: str, role: str, password: str) -> str:
-    """Return the URL with which `role` logs in to the server and database of `admin_url`."""
+def login_url(admin_url: str, role: str, password: str, database: str | None = None) -> str:
+    """Return the URL with which `role` logs in to the server of `admin_url`.
+
+    To the database that it names, if no other is given.
+    """
     parts = urlsplit(admin_url)
     _, _, place = parts.netloc.rpartition("@")
     # Supabase's pooler is told the project by a suffix of the user's name.
     _, dot, project = (parts.username or "").partition(".")
     suffix = dot + project if (parts.hostname or "").endswith(".pooler.supabase.com") else ""
     login = f"{quote(role + suffix, safe='')}:{quote(password, safe='')}"
-    return urlunsplit(
-        parts._replace(
-            scheme="postgresql", netloc=f"{login}@{place}", path=f"/{database_of(admin_url)}"
-        )
-    )
+    path = f"/{quote(database, safe='') if database else database_of(admin_url)}"
+    return urlunsplit(parts._replace(scheme="postgresql", netloc=f"{login}@{place}", path=path))
 
 
 def database_of(admin_url: str) -> str:

@@ -1,0 +1,232 @@
+"""From an event's bytes to an event that may be stored, or to the reason why it may not.
+
+Nearly all events pass through one call into msgspec. What it refuses, and any batch whose bytes
+hold something that msgspec would let through, is looked at again field by field, so that the
+answer can name the field and the rule. No message repeats a value.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from events.ingest import identity
+from events.ingest.decode import split_fields
+from events.ingest.wire import (
+    CONTENT,
+    CONTENT_NAMES,
+    CONTROL_CHARACTERS,
+    FIELDS,
+    MESSAGES,
+    REQUIRED,
+    SPELLINGS,
+    Event,
+)
+from events.pricing.cost import PLACES
+
+EARLIEST = datetime(2015, 1, 1, tzinfo=UTC)
+AHEAD = timedelta(hours=24)
+COST_LIMIT = Decimal(10) ** 10
+# Epoch numbers from here on are milliseconds: as seconds this is the year 5138.
+MILLISECONDS_FROM = 1e11
+MAX_WARNINGS = 100
+
+# A cost as a string: what Decimal() takes besides ("1_000", "١٢", " 1", "NaN") is no number here.
+_COST_TEXT = r"\d{1,10}(?:\.\d{1,40})?(?:[eE][+-]?\d{1,2})?"
+_STRICT_COST = re.compile(_COST_TEXT, re.ASCII)
+# Bytes that call for the careful path: escapes (control characters, disguised names), raw control
+# characters that JSON allows (DEL and C1), and costs as strings of an unusual form.
+_CAREFUL = re.compile(
+    rb'\\[ubfnrt]|\x7f|\xc2[\x80-\x9f]|"cost(?:_usd|Usd)"\s*:\s*"(?!'
+    + _COST_TEXT.encode()
+    + rb'")'
+)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_SAFE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
+_STRIP_NAME = str.maketrans("", "", "_-.")
+_TEXTS = ("model", "provider", "feature", "user_id", "prompt_version")
+
+_decode = msgspec.json.Decoder(Event).decode
+_decode_field = {
+    name: msgspec.json.Decoder(
+        str | float if name == "cost_usd" else hint  # exact digits are read by `_cost` below
+    ).decode
+    for name, hint in FIELDS.items()
+}
+
+# Which counts are parts of which: (whole, parts, what to do about it).
+_PARTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    (
+        "input_tokens",
+        ("cached_input_tokens", "cache_write_tokens"),
+        "must contain cached_input_tokens + cache_write_tokens; Anthropic and Bedrock count them "
+        "apart: send input_tokens + cache_read + cache_creation as input_tokens",
+    ),
+    ("cache_write_tokens", ("cache_write_1h_tokens",), "must contain cache_write_1h_tokens"),
+    ("input_tokens", ("input_audio_tokens",), "must contain input_audio_tokens"),
+    ("input_tokens", ("input_image_tokens",), "must contain input_image_tokens"),
+    ("cached_input_tokens", ("cached_audio_tokens",), "must contain cached_audio_tokens"),
+    ("output_tokens", ("reasoning_tokens",), "must contain reasoning_tokens"),
+    ("output_tokens", ("output_audio_tokens",), "must contain output_audio_tokens"),
+    ("output_tokens", ("output_image_tokens",), "must contain output_image_tokens"),
+)
+
+
+class Rejection(msgspec.Struct, frozen=True):
+    """Why one event was not taken; `index` is its place in the request, from 0."""
+
+    index: int
+    code: str
+    field: str | None
+    message: str
+
+
+@dataclass(slots=True)
+class Batch:
+    """What became of a request's events."""
+
+    events: list[Event] = field(default_factory=list)
+    rejected: list[Rejection] = field(default_factory=list)
+    unknown_fields: set[str] = field(default_factory=set)
+
+
+class _Refused(Exception):
+    """Ends the look at one event; carries a code and a field of ours, never a value."""
+
+    def __init__(self, code: str, name: str | None, message: str) -> None:
+        self.code, self.name, self.message = code, name, message
+
+
+def validate(raws: list[msgspec.Raw], body: bytes, now: datetime) -> Batch:
+    """Check each event by itself; times and ids that are missing are filled in.
+
+    `body` is the whole request, looked at once for bytes that call for care.
+    """
+    batch = Batch()
+    careful = _CAREFUL.search(body) is not None
+    latest = now + AHEAD
+    for index, raw in enumerate(raws):
+        try:
+            event = None
+            if not careful:
+                try:
+                    event = _decode(raw)
+                except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                    event = None
+            if event is None:
+                event = _field_by_field(raw, batch)
+            batch.events.append(_settle(event, now, latest))
+        except _Refused as refused:
+            batch.rejected.append(
+                Rejection(index, refused.code, refused.name, refused.message)
+            )
+    return batch
+
+
+def _settle(event: Event, now: datetime, latest: datetime) -> Event:
+    """Apply the rules between fields and fill in id and time. Raises _Refused."""
+    if event.event_id is None:
+        event.event_id = identity.new_id()
+        own_time = None
+    else:
+        own_time = identity.time_of(event.event_id)
+        # Such an id belongs to a month that has not come; taken now, its repeat would not meet it.
+        if own_time is not None and own_time > latest:
+            raise _Refused(
+                "invalid_field", "event_id", "is a UUIDv7 whose time lies over 24 hours ahead"
+            )
+    at = event.created_at
+    if at is None:
+        at = own_time or now
+    elif not isinstance(at, datetime):
+        at = _from_epoch(at)
+    if not EARLIEST <= at <= latest:
+        raise _Refused("invalid_field", "created_at", MESSAGES["created_at"])
+    event.created_at = at
+    if event.cost_usd is not None:
+        event.cost_usd = _money(event.cost_usd)
+    _check_parts(event)
+    event.feature = _label(event.feature)
+    event.prompt_version = _label(event.prompt_version)
+    event.user_id = event.user_id or None
+    event.provider = event.provider or None
+    return event
+
+
+def _money(cost: Decimal) -> Decimal:
+    """Return a cost at ten places. The limit counts before and after rounding. Raises _Refused."""
+    if cost.is_finite() and 0 <= cost < COST_LIMIT:
+        rounded = abs(cost.quantize(PLACES))  # abs: -0.0 is no amount
+        if rounded < COST_LIMIT:
+            return rounded
+    raise _Refused("invalid_field", "cost_usd", MESSAGES["cost_usd"])
+
+
+def _check_parts(event: Event) -> None:
+    for whole, parts, message in _PARTS:
+        held = sum(getattr(event, part) or 0 for part in parts)
+        if held and held > (getattr(event, whole) or 0):
+            raise _Refused("invalid_field", whole, message)
+
+
+def _from_epoch(number: float) -> datetime:
+    seconds = number / 1000 if abs(number) >= MILLISECONDS_FROM else number
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):
+        raise _Refused("invalid_field", "created_at", MESSAGES["created_at"]) from None
+
+
+def _label(text: str | None) -> str | None:
+    """One spelling for labels that look alike (NFC); an empty label is none."""
+    if not text:
+        return None
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def _field_by_field(raw: msgspec.Raw, batch: Batch) -> Event:
+    """Read one event with care, naming the first field that is wrong. Raises _Refused."""
+    try:
+        sent = split_fields(bytes(raw))
+    except ValueError:
+        raise _Refused("invalid_field", None, "must be a JSON object with an event's fields") from None
+    values: dict[str, Any] = {}
+    unknown = set()
+    for spelling, value in sent.items():
+        name = SPELLINGS.get(spelling)
+        if name is not None:
+            values[name] = _value(name, value)
+        elif spelling.lower().translate(_STRIP_NAME) in CONTENT_NAMES:
+            raise _Refused("content_not_accepted", _shown(spelling), CONTENT)
+        else:
+            unknown.add(_shown(spelling))
+    for name in REQUIRED:
+        if values.get(name) is None:
+            raise _Refused("invalid_field", name, f"is required and {MESSAGES[name]}")
+    if len(batch.unknown_fields) < MAX_WARNINGS:
+        batch.unknown_fields |= unknown
+    return Event(**{name: value for name, value in values.items() if value is not None})
+
+
+def _value(name: str, raw: msgspec.Raw) -> Any:
+    try:
+        value = _decode_field[name](raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise _Refused("invalid_field", name, MESSAGES[name]) from None
+    if name == "cost_usd" and value is not None:
+        text = value if isinstance(value, str) else bytes(raw).decode().strip()
+        if not _STRICT_COST.fullmatch(text):
+            raise _Refused("invalid_field", name, MESSAGES[name])
+        return Decimal(text)
+    if name in _TEXTS and value is not None and _CONTROL.search(value):
+        raise _Refused("invalid_field", name, CONTROL_CHARACTERS)
+    return value
+
+
+def _shown(name: str) -> str:
+    """Return a field's name if it is one; a name can be prompt text too, and is then not told."""
+    return name if _SAFE_NAME.fullmatch(name) else "?"

@@ -1,0 +1,59 @@
+"""What an event cost, and who says so."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from events.ingest.wire import Event
+from events.pricing import catalogue
+from events.pricing.cost import InconsistentCounts, Rate
+from events.pricing.names import canonical_provider
+
+_COUNTS = tuple(catalogue.COUNTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """An event's cost and where it comes from; `cost_usd` is None where no price is known."""
+
+    provider: str | None
+    cost_usd: Decimal | None
+    cost_source: str
+    catalogue_cost_usd: Decimal | None = None
+    rate: Rate | None = None
+    unpriced_reason: str | None = None
+
+
+def price(event: Event, at: datetime) -> Price:
+    """Price one event: the caller's cost stands, and ours beside it; else ours, or none."""
+    if event.provider is not None:
+        provider = canonical_provider(event.provider)
+    else:
+        provider = catalogue.provider_of(event.model)
+    reason, rate, own = None, None, None
+    try:
+        rate = catalogue.rate_for(provider, event.model, event.service_tier, at)
+        own = _cost(rate, event)
+    except catalogue.Unpriced as unpriced:
+        reason = unpriced.reason
+    if event.cost_usd is not None:
+        return Price(provider, event.cost_usd, "caller", own, rate)
+    if own is None:
+        return Price(provider, None, "unpriced", unpriced_reason=reason)
+    return Price(provider, own, "catalogue", rate=rate)
+
+
+def _cost(rate: Rate, event: Event) -> Decimal:
+    counts = {"requests": 1}
+    for name in _COUNTS:
+        count = getattr(event, name)
+        if count:
+            counts[name] = count
+    if "web_search_requests" in counts and not any(
+        unit.count == "web_search_requests" for unit in rate.units
+    ):
+        raise catalogue.Unpriced(catalogue.SEARCHES_UNKNOWN)
+    try:
+        return rate.cost(counts)
+    except InconsistentCounts:
+        raise catalogue.Unpriced(catalogue.INCONSISTENT) from None

@@ -1,0 +1,55 @@
+"""Deltas into rollups, account by account."""
+
+import logging
+from datetime import timedelta
+
+from django.db import connection
+
+from events.ingest.store import FOLD
+from events.sql import statement
+from llmcost import clock
+from llmcost.tenancy import due
+from llmcost.tenancy.context import tenant
+
+logger = logging.getLogger(__name__)
+
+DELTAS_AT_ONCE = 20_000
+# An account that was busy is looked at again soon, a silent one at the latest after an hour:
+# ingest brings the next look forward, and if that note is lost this finds the deltas.
+SOON, AT_THE_LATEST = timedelta(seconds=2), timedelta(hours=1)
+
+
+def fold_due_accounts() -> int:
+    """Fold every account whose time has come; return how many deltas were folded."""
+    folded = 0
+    for account_id in due.accounts_due(FOLD, clock.now()):
+        # Before folding, so that ingest which comes meanwhile finds a time it can bring forward.
+        due.postpone(FOLD, account_id, clock.now() + AT_THE_LATEST)
+        here = 0
+        while taken := fold(account_id):
+            here += taken
+            if taken < DELTAS_AT_ONCE:
+                break
+        if here:
+            due.postpone(FOLD, account_id, clock.now() + SOON)
+        folded += here
+    if folded:
+        logger.info("deltas_folded", extra={"deltas": folded})
+    return folded
+
+
+def fold(account_id: int, limit: int = DELTAS_AT_ONCE) -> int:
+    """Fold up to `limit` of an account's deltas, all or none; return how many.
+
+    Safe to run twice, late, killed or at once: a delta is deleted by whoever adds it.
+    """
+    with tenant(account_id), connection.cursor() as cursor:
+        # One folder for an account at a time; another one that comes meanwhile has nothing to do.
+        cursor.execute(
+            "SELECT 1 FROM accounts_account WHERE id = %s FOR NO KEY UPDATE SKIP LOCKED",
+            [account_id],
+        )
+        if cursor.fetchone() is None:
+            return 0
+        cursor.execute(statement("fold"), {"account": account_id, "limit": limit})
+        return cursor.fetchone()[0]

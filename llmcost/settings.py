@@ -1,0 +1,289 @@
+"""All settings. What differs between installations comes from the environment.
+
+Without any variable set this is the local mode of `make up`: embedded PostgreSQL, secrets and
+mails in `.data/`.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from csp.constants import NONCE as CSP_NONCE
+from csp.constants import NONE as CSP_NONE
+from csp.constants import SELF as CSP_SELF
+from environs import Env
+
+from llmcost.installation import open_installation
+from llmcost.logs import logging_config
+from llmcost.tenancy import roles
+from llmcost.up.postgres import socket_dir
+
+env = Env()
+
+# --- This installation -----------------------------------------------------------------------
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = Path(env.str("LLMCOST_DATA", str(BASE_DIR / ".data"))).absolute()
+PORT = env.int("PORT", 8000)
+PUBLIC_URL = env.str("PUBLIC_URL", f"http://127.0.0.1:{PORT}").rstrip("/")
+# Local mode: no public address was given, so this is somebody's own machine.
+LOCAL_MODE = "PUBLIC_URL" not in os.environ
+installation = open_installation(DATA_DIR)
+
+DEBUG = False
+SECRET_KEY = env.str("SECRET_KEY", installation.secret_key)
+ALLOWED_HOSTS = (
+    ["127.0.0.1", "localhost", "[::1]"] if LOCAL_MODE else [urlsplit(PUBLIC_URL).hostname]
+)
+# Every key's hash is keyed with one of these; the newest stands last, older ones still verify.
+KEY_PEPPERS = env.list("KEY_PEPPERS", installation.key_peppers)
+
+# --- Apps and requests -----------------------------------------------------------------------
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "llmcost.apps.AdminConfig",
+    "allauth",
+    "allauth.account",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_htmx",
+    "template_partials",
+    "csp",
+    "llmcost",
+    "accounts",
+    "projects",
+    "events",
+    "billing",
+    "privacy",
+]
+MIDDLEWARE = [
+    "llmcost.logs.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "llmcost.web.middleware.SecurityHeadersMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+ROOT_URLCONF = "llmcost.urls"
+WSGI_APPLICATION = "llmcost.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+LANGUAGE_CODE = "en"
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Database --------------------------------------------------------------------------------
+# Web and worker connect as llmcost_app, which owns nothing and is bound by row-level security;
+# migrations alone connect as llmcost_owner.
+DATABASE_ROLE = env.str("LLMCOST_DATABASE_ROLE", "app")
+DATABASE_ADMIN_URL = env.str("DATABASE_URL", "")
+
+
+def _database(role: str) -> dict[str, Any]:
+    password = installation.owner_password if role == "owner" else installation.app_password
+    url = env.str(f"{role.upper()}_DATABASE_URL", "") or (
+        DATABASE_ADMIN_URL and roles.login_url(DATABASE_ADMIN_URL, f"llmcost_{role}", password)
+    )
+    if url:
+        parts = urlsplit(url)
+        where = {
+            "HOST": parts.hostname or "",
+            "PORT": str(parts.port or ""),
+            "NAME": unquote(parts.path.lstrip("/")),
+            "USER": unquote(parts.username or ""),
+            "PASSWORD": unquote(parts.password or ""),
+        }
+        extra = dict(part.split("=", 1) for part in parts.query.split("&") if "=" in part)
+        if "host" in extra:
+            where["HOST"] = unquote(extra.pop("host"))
+    else:
+        where = {
+            "HOST": str(socket_dir(DATA_DIR)),
+            "PORT": "",
+            "NAME": "llmcost",
+            "USER": f"llmcost_{role}",
+            "PASSWORD": password,
+        }
+        extra = {}
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        **where,
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+        "DISABLE_SERVER_SIDE_CURSORS": True,  # a transaction-mode pooler keeps no cursor
+        "OPTIONS": {
+            # Values travel beside the statement, so that a failing one leaves none in a log.
+            "server_side_binding": True,
+            "connect_timeout": 5,
+            **extra,
+        },
+    }
+
+
+DATABASES = {"default": _database(DATABASE_ROLE)}
+CACHES = {
+    # Shared by every process, because rate limits must be.
+    "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "llmcost_cache"}
+}
+
+# --- Sign-in (django-allauth) ----------------------------------------------------------------
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/app/"
+LOGOUT_REDIRECT_URL = ACCOUNT_LOGOUT_REDIRECT_URL = "/"
+PASSWORD_RESET_TIMEOUT = 3600  # seconds; the mail says one hour
+# Messages wait in the session, so that signing in needs no cookie beside it.
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
+ACCOUNT_FORMS = {
+    "login": "accounts.forms.SignInForm",
+    "signup": "accounts.forms.SignUpForm",
+    "reset_password": "accounts.forms.ResetForm",
+    "reset_password_from_key": "accounts.forms.NewPasswordForm",
+}
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True  # in the browser of the sign-up only
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_SESSION_REMEMBER = True
+# A known address is answered like an unknown one; the difference is in the mail alone.
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "http" if PUBLIC_URL.startswith("http://") else "https"
+# How many proxies stand before us. With too few, everybody shares one address's rate limit;
+# with too many, anybody can invent an address.
+ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", 0)
+
+# --- Content-Security-Policy -----------------------------------------------------------------
+# Nothing from another host, nothing inline. A script with the request's nonce may run too; the
+# nonce is in the header only if a template asks for it.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [CSP_NONE],
+        "script-src": [CSP_SELF, CSP_NONCE],
+        "style-src": [CSP_SELF],
+        "img-src": [CSP_SELF, "data:"],
+        "font-src": [CSP_SELF],
+        "connect-src": [CSP_SELF],
+        "form-action": [CSP_SELF],
+        "base-uri": [CSP_NONE],
+        "frame-ancestors": [CSP_NONE],
+    }
+}
+
+# --- Cookies and transport -------------------------------------------------------------------
+# Without TLS (local mode) a browser refuses Secure cookies and the __Host- prefix.
+_TLS = PUBLIC_URL.startswith("https://")
+SESSION_COOKIE_NAME = "__Host-session" if _TLS else "session"
+CSRF_COOKIE_NAME = "__Host-csrf" if _TLS else "csrf"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _TLS
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_TRUSTED_ORIGINS = [] if LOCAL_MODE else [PUBLIC_URL]
+CSRF_FAILURE_VIEW = "llmcost.errors.csrf_failure"
+SECURE_HSTS_SECONDS = 63_072_000 if _TLS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _TLS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _TLS else None
+SECURE_SSL_REDIRECT = _TLS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+X_FRAME_OPTIONS = "DENY"
+
+# --- Static files ----------------------------------------------------------------------------
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = DATA_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "llmcost.web.static.SiteStaticStorage"},
+}
+
+# --- Mail ------------------------------------------------------------------------------------
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "LLM Cost Tracker <hello@llmcosttracker.com>")
+# smtp://user:password@host:587 (STARTTLS) or smtps://user:password@host:465. Without it mails are
+# files, readable at /dev/mail/ in local mode.
+_mail = urlsplit(env.str("EMAIL_URL", ""))
+MAIL_DIR = "" if _mail.hostname else DATA_DIR / "mail"
+EMAIL_BACKEND = (
+    "django.core.mail.backends.smtp.EmailBackend"
+    if _mail.hostname
+    else "llmcost.web.mail.FileBackend"
+)
+EMAIL_USE_SSL = _mail.scheme == "smtps"
+EMAIL_HOST, EMAIL_PORT = _mail.hostname, _mail.port or (465 if EMAIL_USE_SSL else 587)
+EMAIL_HOST_USER = unquote(_mail.username or "")
+EMAIL_HOST_PASSWORD = unquote(_mail.password or "")
+EMAIL_USE_TLS = _mail.scheme == "smtp" and _mail.hostname not in ("localhost", "127.0.0.1")
+EMAIL_TIMEOUT = 10
+
+# --- API -------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["projects.keys.auth.KeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["projects.keys.auth.HasScope"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "llmcost.api.views.JsonAlways",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "llmcost.api.errors.answer",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "LLM Cost Tracker",
+    "DESCRIPTION": "Send what each LLM call used; read what it cost. Prompts are never accepted.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+# The largest body of a request, and the most events in it; part of the public contract.
+MAX_BODY_BYTES = 8 * 1024 * 1024
+MAX_EVENTS = 10_000
+# Requests a second that one process takes for one key; beyond it `429 rate_limited`.
+RATE_LIMIT_PER_KEY = env.int("RATE_LIMIT_PER_KEY", 2_000)
+
+# --- Background work -------------------------------------------------------------------------
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", "")
+
+# --- Logs ------------------------------------------------------------------------------------
+LOGGING_CONFIG = "llmcost.logs.configure"
+LOGGING = logging_config(json=not LOCAL_MODE)

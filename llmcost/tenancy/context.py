@@ -1,0 +1,47 @@
+"""Whose rows the current transaction may see.
+
+The database decides, by row-level security; these context managers only say who asks. What they
+set ends with the transaction (`SET LOCAL` inside the functions of migration 0001), so that a
+pooled connection keeps nothing.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import connection, transaction
+
+
+@contextmanager
+def tenant(account_id: int) -> Iterator[None]:
+    """Run a transaction that sees and writes one account's rows, and no others."""
+    with _setting("llmcost_tenant", "llmcost.account_id", str(account_id)):
+        yield
+
+
+@contextmanager
+def signed_in(user_id: int) -> Iterator[None]:
+    """Run a transaction that sees which accounts this user is a member of, and nothing else."""
+    with _setting("llmcost_user", "llmcost.user_id", str(user_id)):
+        yield
+
+
+@contextmanager
+def presenting_key(digest: str) -> Iterator[None]:
+    """Run a transaction that sees the one key whose keyed hash is `digest`, if there is one."""
+    with _setting("llmcost_key", "llmcost.key_digest", digest):
+        yield
+
+
+@contextmanager
+def _setting(function: str, setting: str, value: str) -> Iterator[None]:
+    nested = connection.in_atomic_block
+    with transaction.atomic(), connection.cursor() as cursor:
+        before = ""
+        if nested:
+            # A savepoint does not end SET LOCAL: put back what the outer block had set.
+            cursor.execute("SELECT coalesce(current_setting(%s, true), '')", [setting])
+            before = cursor.fetchone()[0]
+        cursor.execute(f"SELECT {function}(%s)", [value])
+        yield
+        if nested:
+            cursor.execute(f"SELECT {function}(%s)", [before])

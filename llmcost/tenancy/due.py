@@ -1,0 +1,25 @@
+"""Which accounts have work waiting: the one list that may be read without being a tenant."""
+
+from datetime import datetime
+
+from llmcost.models import DueWork
+
+
+def schedule(kind: str, account_id: int, at: datetime) -> None:
+    """Note that this account has work of a kind from `at` on; an earlier time stays."""
+    row, made = DueWork.objects.get_or_create(
+        kind=kind, account_id=account_id, defaults={"due_at": at}
+    )
+    if not made and row.due_at > at:
+        DueWork.objects.filter(pk=row.pk, due_at__gt=at).update(due_at=at)
+
+
+def accounts_due(kind: str, at: datetime, limit: int = 100) -> list[int]:
+    """Return the accounts whose time has come, the longest waiting first."""
+    due = DueWork.objects.filter(kind=kind, due_at__lte=at).order_by("due_at")
+    return list(due.values_list("account_id", flat=True)[:limit])
+
+
+def postpone(kind: str, account_id: int, until: datetime) -> None:
+    """Look at this account again at `until`."""
+    DueWork.objects.filter(kind=kind, account_id=account_id).update(due_at=until)

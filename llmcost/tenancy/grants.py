@@ -1,0 +1,64 @@
+"""What each database role may touch, applied after every migration and checked by tests.
+
+The application role may read and write rows of tables, never of partitions: a granted partition
+would ignore its parent's row security. Nobody but the owner may truncate, reference or trigger.
+"""
+
+from typing import Any
+
+from django.db import connections
+
+APP_ROLE, STAFF_ROLE = "llmcost_app", "llmcost_staff"
+
+# Tables that the application reads and does not write.
+READ_ONLY = {"django_migrations", "django_content_type", "auth_permission"}
+
+# What support staff may see, column by column. Not here: every event table, a key's hash,
+# a person's password. Rows are opened by policies of their own (`staff_reads`).
+STAFF_READS: dict[str, list[str]] = {
+    "accounts_account": ["id", "name", "created_at"],
+    "accounts_membership": ["id", "account_id", "user_id", "role", "joined_at"],
+    "accounts_user": ["id", "email", "name", "is_active", "is_staff", "last_login", "joined_at"],
+    "projects_project": ["id", "account_id", "slug", "name", "timezone", "created_at"],
+    "projects_apikey": [
+        *("id", "account_id", "project_id", "name", "hint", "scopes", "created_at"),
+        *("last_used_at", "revoked_at"),
+    ],
+    "django_content_type": ["id", "app_label", "model"],
+    "django_admin_log": [
+        *("id", "action_time", "user_id", "content_type_id", "object_id", "object_repr"),
+        *("action_flag", "change_message"),
+    ],
+}
+
+# Sequences that the application draws from itself; identity columns need no grant.
+SEQUENCES = {"accounts_account_id_seq": "accounts_account"}
+
+TABLES = """
+    SELECT c.relname, c.relispartition
+    FROM pg_class c
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+      AND pg_get_userbyid(c.relowner) = current_user
+"""
+
+
+def apply(using: str = "default", **_signal: Any) -> None:
+    """Set every grant of our tables; idempotent; does nothing unless run as their owner."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(TABLES)
+        tables = cursor.fetchall()
+        if not tables:
+            return
+        cursor.execute(f"GRANT USAGE ON SCHEMA public TO {APP_ROLE}, {STAFF_ROLE}")
+        for table, is_partition in tables:
+            cursor.execute(f'REVOKE ALL ON "{table}" FROM PUBLIC, {APP_ROLE}, {STAFF_ROLE}')
+            if is_partition:
+                continue
+            verbs = "SELECT" if table in READ_ONLY else "SELECT, INSERT, UPDATE, DELETE"
+            cursor.execute(f'GRANT {verbs} ON "{table}" TO {APP_ROLE}')
+            if columns := STAFF_READS.get(table):
+                cursor.execute(f'GRANT SELECT ({", ".join(columns)}) ON "{table}" TO {STAFF_ROLE}')
+        present = {table for table, _ in tables}
+        for sequence, table in SEQUENCES.items():
+            if table in present:
+                cursor.execute(f"GRANT USAGE ON SEQUENCE {sequence} TO {APP_ROLE}")

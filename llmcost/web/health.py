@@ -1,0 +1,60 @@
+"""Whether this process lives, and whether the installation works."""
+
+from datetime import timedelta
+
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.http import require_GET
+from rest_framework.renderers import JSONRenderer
+
+from llmcost import clock
+from llmcost.errors import is_database_down
+from llmcost.models import Heartbeat
+
+HEARTBEAT_MAX_AGE = timedelta(seconds=30)
+# The schema is public: no key is asked for it.
+OPEN = {"authentication_classes": [], "permission_classes": [], "renderer_classes": [JSONRenderer]}
+
+_migrated = False
+
+
+@require_GET
+def healthz(request: HttpRequest) -> JsonResponse:
+    """Say that the process answers; touches nothing."""
+    return JsonResponse({"status": "ok"})
+
+
+@require_GET
+def readyz(request: HttpRequest) -> JsonResponse:
+    """Say whether database, migrations and worker are there: 200, or 503 and which is not."""
+    checks = {"database": "unreachable", "migrations": "unknown", "worker": "unknown"}
+    try:
+        checks["migrations"] = "ok" if _is_migrated() else "pending"
+        checks["database"] = "ok"
+        if checks["migrations"] == "ok":
+            checks["worker"] = "ok" if _worker_beats() else "silent"
+    except Exception as error:
+        if not is_database_down(error):
+            raise
+    ready = all(state == "ok" for state in checks.values())
+    return JsonResponse(
+        {"status": "ready" if ready else "not_ready", "checks": checks},
+        status=200 if ready else 503,
+    )
+
+
+def _is_migrated() -> bool:
+    global _migrated  # once migrated, this code stays so: the plan is not computed again
+    if _migrated:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        return True
+    executor = MigrationExecutor(connection)
+    _migrated = not executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return _migrated
+
+
+def _worker_beats() -> bool:
+    newest = Heartbeat.objects.filter(name="worker").values_list("at", flat=True).first()
+    return newest is not None and clock.now() - newest <= HEARTBEAT_MAX_AGE
