@@ -15,7 +15,7 @@ from events.reports.parse import query_from_params
 from events.reports.result import as_csv, as_json
 from llmcost.errors import InvalidParameter, UnsupportedMediaType
 from llmcost.tenancy.context import tenant
-from projects.keys.auth import ProjectApi
+from projects.api import ProjectApi
 from projects.models import Project, Scope
 
 

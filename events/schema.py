@@ -75,7 +75,7 @@ USAGE = {
 }
 USAGE_PARAMETERS: list[dict[str, Any]] = [
     {"name": "from", "description": "Inclusive; RFC 3339 or a date. Default: 30 days ago."},
-    {"name": "to", "description": "Exclusive; RFC 3339 or a date. Default: now."},
+    {"name": "to", "description": "Exclusive; RFC 3339 or a date. Default: 24 hours ahead, the latest an event may be."},
     {"name": "interval", "enum": list(INTERVALS), "description": "Left out: the whole span."},
     {"name": "group_by", "description": f"Any of {', '.join(DIMENSIONS)}, with commas."},
     *(

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from django.http import QueryDict
 from django.utils.dateparse import parse_date, parse_datetime
 
+from events.ingest.validate import AHEAD
 from events.reports.query import DIMENSIONS, UsageQuery
 from llmcost import clock
 from llmcost.errors import InvalidParameter
@@ -21,7 +22,8 @@ YEARS = range(2015, 2101)
 def query_from_params(params: QueryDict, project: Project) -> UsageQuery:
     """Read `GET /v1/usage`'s parameters. Raises InvalidParameter, naming the one that is wrong.
 
-    Left out, `from` is 30 days ago at midnight, `to` is now, `tz` is the project's.
+    Left out, `from` is midnight 29 days ago, `to` is as far ahead as an event's time may lie, and
+    `tz` is the project's.
     """
     if set(params) - KNOWN:
         raise InvalidParameter(f"Parameters are {', '.join(sorted(KNOWN))}.")
@@ -35,7 +37,7 @@ def query_from_params(params: QueryDict, project: Project) -> UsageQuery:
         project_id=project.pk,
         start=moment_from(params.get("from"), zone, "from")
         or midnight(now.astimezone(zone).date() - timedelta(days=29), zone),
-        end=moment_from(params.get("to"), zone, "to") or now,
+        end=moment_from(params.get("to"), zone, "to") or now + AHEAD,
         timezone=zone,
         interval=params.get("interval") or None,
         group_by=tuple(group_by),

@@ -90,7 +90,7 @@ def _statement(query: UsageQuery) -> tuple[str, dict[str, Any]]:
     }
     keys = ["bucket", *query.group_by]
     ordinals = ", ".join(str(place + 1) for place in range(len(keys)))
-    bucket = f"date_trunc('{query.interval}', bucket, %(tz)s)" if query.interval else "NULL"
+    bucket = f"date_trunc('{query.interval}', bucket, %(tz)s)" if query.interval else "NULL::timestamptz"
     chosen = _conditions(query, params)
     parts = _parts(query, params, chosen)
     names = "".join(f", {name}" for name in query.group_by)
@@ -107,7 +107,7 @@ def _statement(query: UsageQuery) -> tuple[str, dict[str, Any]]:
     sql = f"""
         WITH parts AS ({parts.sums}),
         summed AS (
-            SELECT {bucket if grouped else "NULL::timestamptz"} AS bucket{names}, {sums}
+            SELECT {bucket} AS bucket{names}, {sums}
             FROM parts {grouped} {having}
         )"""
     picked = ", ".join(f"summed.{name}" for name in (*keys, *MEASURES))
@@ -122,7 +122,7 @@ def _statement(query: UsageQuery) -> tuple[str, dict[str, Any]]:
     found = ", ".join(f"percentile.{name}" for name, _ in PERCENTILES)
     sql += f""",
         latencies AS (
-            SELECT {bucket}{"::timestamptz" if not query.interval else ""} AS bucket{names},
+            SELECT {bucket} AS bucket{names},
                 number, sum(calls) AS calls
             FROM ({parts.latencies}) AS counted
             GROUP BY {ordinals}, {len(keys) + 1} HAVING sum(calls) > 0

@@ -1,13 +1,9 @@
-"""Keys in Django REST framework: authentication, scopes, and the base of every API view."""
-
-from typing import ClassVar
+"""Keys in Django REST framework: who calls, and whether the key may."""
 
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
-from llmcost.api.throttle import take_turn
 from llmcost.errors import InvalidKey, MissingScope
 from projects.keys.resolve import Caller, caller_of
 
@@ -31,20 +27,9 @@ class KeyAuthentication(BaseAuthentication):
 class HasScope(BasePermission):
     """The key has the scope that the view names."""
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
+    def has_permission(self, request: Request, view: object) -> bool:
         """Raise MissingScope with the name of the scope."""
         scope = getattr(view, "scope", None)
         if scope not in request.user.scopes:
             raise MissingScope(str(scope))
         return True
-
-
-class ProjectApi(APIView):
-    """An endpoint that speaks for the project of the key; `scope` says which right it takes."""
-
-    scope: ClassVar[str]
-
-    def initial(self, request: Request, *args: object, **kwargs: object) -> None:
-        """Authenticate, check the scope, then take a turn of the key's rate limit."""
-        super().initial(request, *args, **kwargs)
-        take_turn(request.user.key_id)
