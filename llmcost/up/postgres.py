@@ -26,7 +26,6 @@ from urllib.parse import quote
 from llmcost.up import CannotStart
 from llmcost.up.processes import command_of, die_with_parent, signal_quietly
 
-DATABASE = "llmcost"
 ADMIN = "postgres"
 START_SECONDS = 60.0
 # A longer path does not fit into a socket address (107 bytes, with PostgreSQL's file name).
@@ -43,7 +42,9 @@ SETTINGS: Mapping[str, str] = {
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
-    # No value of a statement reaches the log, whatever fails.
+    # No value of a statement reaches the log, whatever fails. The text of an ordinary error quotes
+    # what somebody sent (`invalid input syntax for type uuid: "…"`), so none of those either.
+    "log_min_messages": "fatal",
     "log_error_verbosity": "terse",
     "log_min_error_statement": "panic",
     "log_min_duration_statement": "-1",
@@ -62,6 +63,7 @@ SETTINGS: Mapping[str, str] = {
     "max_wal_size": "512MB",
     "checkpoint_timeout": "15min",
     "random_page_cost": "1.1",
+    "max_logical_replication_workers": "0",
     "io_method": "sync",  # the alternative costs three more processes
     "huge_pages": "off",
     "jit": "off",

@@ -1,0 +1,79 @@
+"""What runs when, and a Celery scheduler of which any number may run.
+
+Time is cut into slots of a task's period. Whoever first inserts the row (task, slot) publishes
+the message, in the same transaction, so that a broker that is down leaves the slot open. There is
+no schedule file, no leader and no catching up: after a pause only the current slot runs.
+
+Run as `celery --app=llmcost.schedule beat`: that app loads no Django apps and no tasks, only
+their names.
+"""
+
+import logging
+import time
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from celery.beat import Scheduler
+from django.db import connection, transaction
+from django.db.utils import Error as DatabaseError
+from kombu.exceptions import OperationalError as BrokerError
+
+from llmcost.celery import make_app
+
+# Seconds between two runs, by task name.
+EVERY: Mapping[str, int] = {
+    "events.tasks.fold_due": 2,
+    "events.tasks.ensure_partitions": 86_400,
+    "llmcost.tasks.beat": 10,
+    "llmcost.tasks.forget_ticks": 3_600,
+}
+# A message that waited longer is not worth running: the next one has come meanwhile.
+SHORTEST_EXPIRY = 60
+# How long to leave a database or broker alone that has just failed.
+RETRY_SECONDS = 1.0
+# Insert the row unless somebody has; the row's existence is the whole agreement.
+CLAIM = "INSERT INTO llmcost_scheduletick (task, slot) VALUES (%s, %s) ON CONFLICT DO NOTHING"
+
+# Django means code that queries while apps are still loading; here none ever will.
+warnings.filterwarnings("ignore", message="Accessing the database during app initialization")
+
+logger = logging.getLogger(__name__)
+app = make_app(fixups=[])
+
+
+class TickScheduler(Scheduler):
+    """Publishes each task once per slot, however many schedulers there are."""
+
+    def __init__(self, *args: Any, every: Mapping[str, int] = EVERY, **kwargs: Any) -> None:
+        self._every = every
+        self._done: dict[str, int] = {}
+        super().__init__(*args, **kwargs)
+
+    def setup_schedule(self) -> None:
+        """Leave Celery's own schedule empty; ours is `every`."""
+        self.data = {}
+
+    def tick(self, *_args: Any, **_kwargs: Any) -> float:
+        """Publish what is due and return the seconds until something may be due again."""
+        now = time.time()
+        try:
+            for task, period in self._every.items():
+                slot = int(now // period)
+                if self._done.get(task) != slot:
+                    self.claim(task, slot, period)
+                    self._done[task] = slot
+        except (DatabaseError, BrokerError, OSError) as error:
+            logger.warning("tick_failed", extra={"error": type(error).__name__})
+            connection.close()
+            return RETRY_SECONDS
+        return min(period - now % period for period in self._every.values())
+
+    def claim(self, task: str, slot: int, period: int) -> bool:
+        """Publish the task for this slot unless another scheduler has; say whether we did."""
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(CLAIM, [task, slot])
+            if cursor.rowcount == 0:
+                return False
+            self.app.send_task(task, expires=max(period, SHORTEST_EXPIRY), retry=False)
+        return True

@@ -1,0 +1,32 @@
+"""The platform's own background work."""
+
+from typing import Any
+
+from celery import shared_task
+from celery.signals import worker_ready
+from django.db import connection
+
+
+@shared_task(name="llmcost.tasks.beat")
+def beat() -> None:
+    """Note that a worker works; /readyz looks at how long ago that was."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO llmcost_heartbeat (name, at) VALUES ('worker', now())"
+            " ON CONFLICT (name) DO UPDATE SET at = now()"
+        )
+
+
+@shared_task(name="llmcost.tasks.forget_ticks")
+def forget_ticks() -> None:
+    """Delete the scheduler's ticks of two days ago; nobody asks for their slots again."""
+    with connection.cursor() as cursor:
+        # The slowest task runs once a day: its current slot must stay, or it would run twice.
+        cursor.execute("DELETE FROM llmcost_scheduletick WHERE at < now() - interval '2 days'")
+
+
+@worker_ready.connect
+def _beat_at_once(**_: Any) -> None:
+    """Not only when the first tick comes round: the site is ready when the worker is."""
+    beat()
+    connection.close()  # the worker's main thread needs no connection of its own
