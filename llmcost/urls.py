@@ -14,7 +14,8 @@ urlpatterns = [
     path("api/docs/", SpectacularSwaggerSplitView.as_view(**health.OPEN), name="api-docs"),
     path("admin/", admin.site.urls),
     path("", include("llmcost.web.urls")),
-    path("", include("allauth.account.urls")),
+    path("", include("accounts.urls")),
+    path("", include("privacy.urls")),
     path("app/", include("events.urls")),
     path("app/", include("projects.urls")),
 ]
@@ -22,4 +23,5 @@ urlpatterns = [
 handler400 = "llmcost.errors.bad_request"
 handler403 = "llmcost.errors.permission_denied"
 handler404 = "llmcost.errors.not_found"
+handler429 = "accounts.views.too_many_attempts"  # where allauth looks for it
 handler500 = "llmcost.errors.server_error"

@@ -1,13 +1,14 @@
 """Template tags and filters of the design system.
 
-`{% load ui %}` gives `{% icon %}`, `{% brand %}`, `{% nav_item %}`, `{% field %}`, `{% change %}`,
-`{% amount %}` and the filters `money`, `money_exact`, `short`, `count`.
+`{% load ui %}` gives the tags icon, brand, nav_item, amount, change, field, check, form_errors and
+local_mail_hint, and the filters money, money_exact, short and count.
 """
 
 from typing import Any
 
 from django import template
-from django.forms import BoundField
+from django.conf import settings
+from django.forms import BaseForm, BoundField
 from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -92,3 +93,26 @@ def field(bound: BoundField) -> dict[str, Any]:
         "widget": bound.as_widget(attrs={k: v for k, v in attributes.items() if v}),
         "note_id": described,
     }
+
+
+@register.inclusion_tag("_check.html")
+def check(bound: BoundField) -> dict[str, Any]:
+    """Show a box to tick, with its label beside it and its error below."""
+    attributes = {"aria-invalid": "true", "aria-describedby": f"{bound.id_for_label}-note"}
+    return {
+        "field": bound,
+        "widget": bound.as_widget(attrs=attributes if bound.errors else {}),
+        "note_id": attributes["aria-describedby"],
+    }
+
+
+@register.inclusion_tag("_form_errors.html")
+def form_errors(form: BaseForm) -> dict[str, Any]:
+    """Show what is wrong with a form as a whole; the fields show their own errors."""
+    return {"errors": form.non_field_errors()}
+
+
+@register.inclusion_tag("_local_mail_hint.html")
+def local_mail_hint() -> dict[str, Any]:
+    """Say where mails are when this installation keeps them as files."""
+    return {"is_local": settings.LOCAL_MODE and bool(settings.MAIL_DIR)}

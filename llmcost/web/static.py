@@ -1,14 +1,18 @@
 """How static files are served: hashed names, compressed, one style sheet per kind of page."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+import brotli
 from django.core.files.base import ContentFile
+from whitenoise.compress import Compressor
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 ENTRIES = ("css/app.css", "css/site.css")
 IMPORT = re.compile(r'^@import "([^"]+)";$', re.MULTILINE)
+# Measured on our style sheets: 6 is 10 % larger than 11, and takes a nineteenth of the time.
+BROTLI_QUALITY = 6
 
 
 class SiteStaticStorage(CompressedManifestStaticFilesStorage):
@@ -19,23 +23,40 @@ class SiteStaticStorage(CompressedManifestStaticFilesStorage):
     """
 
     def post_process(self, paths: dict[str, Any], *args: Any, **kwargs: Any) -> Iterator[Any]:
-        for entry in ENTRIES:
-            if entry in paths:
-                self._put_in(entry)
-        yield from super().post_process(paths, *args, **kwargs)
+        whole = {entry: (self, self._joined(entry)) for entry in ENTRIES if entry in paths}
+        yield from super().post_process(paths | whole, *args, **kwargs)
 
     def stored_name(self, name: str) -> str:
-        known = self.hashed_files.get(self.hash_key(self.clean_name(name)))
-        return known or name
+        return self.hashed_files.get(self.hash_key(self.clean_name(name)), name)
 
-    def _put_in(self, entry: str) -> None:
+    def compress_files(self, paths: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Compress what pages refer to, once: the same hashed name is the same content."""
+        hashed = set(self.hashed_files.values())
+        return super().compress_files(
+            path
+            for path in paths
+            if path in hashed and not path.endswith(".map") and not self.exists(f"{path}.gz")
+        )
+
+    def create_compressor(self, **kwargs: Any) -> Compressor:
+        return QuickCompressor(**kwargs)
+
+    def _joined(self, entry: str) -> str:
+        """Write the entry with its imports put in, and return the name of that file."""
         folder = entry.rpartition("/")[0]
+        text = IMPORT.sub(lambda found: self._text(f"{folder}/{found[1]}"), self._text(entry))
+        name = entry.replace(".css", ".joined.css")
+        self.delete(name)
+        return self.save(name, ContentFile(text.encode()))
 
-        def content(match: re.Match[str]) -> str:
-            with self.open(f"{folder}/{match[1]}") as file:
-                return file.read().decode()
+    def _text(self, name: str) -> str:
+        with self.open(name) as file:
+            return file.read().decode()
 
-        with self.open(entry) as file:
-            whole = IMPORT.sub(content, file.read().decode())
-        self.delete(entry)
-        self.save(entry, ContentFile(whole.encode()))
+
+class QuickCompressor(Compressor):
+    """WhiteNoise's, with a brotli quality that `make up` can wait for."""
+
+    @staticmethod
+    def compress_brotli(data: bytes) -> bytes:
+        return brotli.compress(data, quality=BROTLI_QUALITY)

@@ -1,0 +1,84 @@
+"""Where our rules differ from django-allauth's defaults."""
+
+import logging
+from smtplib import SMTPException
+from typing import Any
+from urllib.parse import urlsplit
+
+from allauth.account.adapter import DefaultAccountAdapter
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.forms import BaseForm
+from django.http import HttpRequest
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from accounts.models import User
+from accounts.services import open_account
+
+logger = logging.getLogger(__name__)
+
+# Nobody wrote these mails, so no out-of-office reply should answer them.
+AUTOMATIC = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"}
+# Of allauth's messages these two say what the page does not.
+MESSAGES = {
+    "account/messages/email_confirmed.txt",
+    "account/messages/email_confirmation_failed.txt",
+}
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    """Links from PUBLIC_URL alone, redirects to our own pages alone, our own words."""
+
+    def save_user(
+        self, request: HttpRequest, user: User, form: BaseForm, commit: bool = True
+    ) -> User:
+        """Make the user and open the company's account, in the transaction of the sign-up form."""
+        user.name = form.cleaned_data["name"]
+        super().save_user(request, user, form, commit)
+        open_account(user=user, company=form.cleaned_data["company"])
+        return user
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Send a mail; a mail server that is away fails the mail and not the page.
+
+        The page says how to have the mail sent again, so that nobody is stuck.
+        """
+        ours = {
+            name: _on_public_url(value) if name.endswith("_url") else value
+            for name, value in context.items()
+        }
+        ours |= {"email": email, "public_url": settings.PUBLIC_URL}
+        message: EmailMessage = self.render_mail(template_prefix, email, ours, headers=AUTOMATIC)
+        try:
+            message.send()
+        except (SMTPException, OSError):
+            logger.exception("mail_not_sent", extra={"mail": template_prefix})
+
+    def format_email_subject(self, subject: str) -> str:
+        return subject
+
+    def is_safe_url(self, url: str) -> bool:
+        """Take paths of this site only: whatever names a host or a scheme is refused."""
+        return url_has_allowed_host_and_scheme(url, allowed_hosts=None)
+
+    def add_message(
+        self,
+        request: HttpRequest,
+        level: int,
+        message_template: str | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        if message_template in MESSAGES:
+            super().add_message(request, level, message_template, *args, **kwargs)
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        # allauth's own key contains the Host header: each spelling of it would be a new allowance.
+        return str(credentials.get("email", "")).lower()
+
+
+def _on_public_url(url: str) -> str:
+    """Put a link that was made from the Host header onto the address that we are known by."""
+    parts = urlsplit(url)
+    query = f"?{parts.query}" if parts.query else ""
+    return f"{settings.PUBLIC_URL}{parts.path}{query}"

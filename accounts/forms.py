@@ -1,0 +1,95 @@
+"""The forms of sign-up and sign-in: what is asked, its label and its help."""
+
+from typing import Any
+
+from allauth.account import forms as allauth
+from allauth.account.fields import EmailField, SetPasswordField
+from django import forms
+from django.contrib.auth.hashers import make_password
+from django.core.validators import EmailValidator
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+
+from accounts.models import Account, User
+
+PASSWORD_HELP = "At least 12 characters."
+EMAIL_INVALID = "This address is not complete. It looks like name@company.com."
+
+
+class SignUpForm(allauth.SignupForm):
+    """Name, e-mail address, company, password, and one box; nothing else is asked."""
+
+    name = forms.CharField(label="Name", max_length=User._meta.get_field("name").max_length)
+    company = forms.CharField(
+        label="Company", max_length=Account._meta.get_field("name").max_length
+    )
+    accept = forms.BooleanField(
+        label=format_html(
+            "I am 16 or older and accept the "
+            '<a href="/terms/">terms</a> and the <a href="/privacy/">privacy policy</a>'
+        ),
+        error_messages={"required": "Tick this box to create an account."},
+    )
+    field_order = ("name", "email", "company", "password1", "accept")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _plain(self)
+        self.fields["name"].widget.attrs["autocomplete"] = "name"
+        self.fields["company"].widget.attrs["autocomplete"] = "organization"
+        self.fields["password1"].help_text = PASSWORD_HELP
+
+    def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
+        """Make the user and the account, all or nothing.
+
+        For a known address only a mail is sent; the answer is the same, and takes as long.
+        """
+        if not self.account_already_exists:
+            try:
+                with transaction.atomic():
+                    return super().try_save(request)
+            except IntegrityError:
+                # Somebody signed up with this address since the form was checked.
+                self.account_already_exists = True
+        make_password(self.cleaned_data["password1"])
+        return super().try_save(request)
+
+
+class SignInForm(allauth.LoginForm):
+    """E-mail address and password."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _plain(self)
+        self.fields["password"].help_text = ""  # the link stands beside the label
+
+
+class ResetForm(allauth.ResetPasswordForm):
+    """The address to which the link for a new password goes."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _plain(self)
+
+
+class NewPasswordForm(allauth.ResetPasswordKeyForm):
+    """A new password, typed once: whoever mistypes it asks for another link."""
+
+    password2 = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _plain(self)
+        self.fields["password1"].label = "New password"
+
+
+def _plain(form: forms.Form) -> None:
+    """Take allauth's placeholders away (a label says it, and stays), and set our own words."""
+    for field in form.fields.values():
+        field.widget.attrs.pop("placeholder", None)
+        if isinstance(field, EmailField):
+            field.label = "Email"
+            field.validators = [EmailValidator(EMAIL_INVALID)]
+        if isinstance(field, SetPasswordField):
+            field.help_text = PASSWORD_HELP

@@ -1,0 +1,14 @@
+"""Which version of the privacy policy somebody accepted, and when."""
+
+from typing import Any
+
+from accounts.models import User
+from llmcost import clock
+from privacy.policy.documents import current
+
+
+def record_acceptance(sender: Any, *, user: User, **_: Any) -> None:
+    """Write down what the person who opens an account has accepted on the sign-up form."""
+    user.accepted_policy_version = current("privacy").version
+    user.accepted_policy_at = clock.now()
+    user.save(update_fields=["accepted_policy_version", "accepted_policy_at"])

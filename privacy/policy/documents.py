@@ -1,0 +1,140 @@
+"""Reads a document's versions: front matter, then parts with a heading, a summary and text.
+
+The text is a small part of Markdown (paragraphs, lists, tables, links, `code`), which is all that
+these documents use; whatever else stands there is shown as it is, escaped.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from django.utils import timezone
+from django.utils.html import escape, format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+
+Kind = Literal["privacy", "terms"]
+FOLDERS = {
+    "privacy": Path(__file__).parent / "versions",
+    "terms": Path(__file__).parent / "terms",
+}
+HEADING = re.compile(r"^(?P<title>.+?) \{#(?P<id>[a-z-]+)(?: promises=(?P<promises>[\d,]+))?\}$")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a document; `promises` are the numbers of the promises that it states."""
+
+    id: str
+    title: str
+    short: str
+    html: SafeString
+    promises: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One version of a document."""
+
+    title: str
+    version: str
+    updated: date
+    effective: date
+    is_material: bool
+    summary: str
+    parts: tuple[Part, ...]
+
+
+def current(kind: Kind) -> Document:
+    """Return the version that is in force today."""
+    today = timezone.now().date()
+    return next(document for document in versions(kind) if document.effective <= today)
+
+
+@cache
+def versions(kind: Kind) -> tuple[Document, ...]:
+    """Return all versions, newest first. Raises ValueError for a file that is not well formed."""
+    files = sorted(FOLDERS[kind].glob("*.md"), reverse=True)
+    return tuple(_read(file.read_text()) for file in files)
+
+
+def _read(text: str) -> Document:
+    _, head, body = text.split("---\n", 2)
+    facts = dict(line.split(": ", 1) for line in head.strip().splitlines())
+    return Document(
+        title=facts["title"],
+        version=facts["version"],
+        updated=date.fromisoformat(facts["updated"]),
+        effective=date.fromisoformat(facts["effective"]),
+        is_material=facts["material"] == "yes",
+        summary=facts["summary"],
+        parts=tuple(_part(part) for part in body.strip().removeprefix("## ").split("\n## ")),
+    )
+
+
+def _part(text: str) -> Part:
+    heading, _, rest = text.partition("\n")
+    found = HEADING.match(heading)
+    blocks = [block.strip() for block in re.split(r"\n\s*\n", rest.strip())]
+    if not found or not blocks[0].startswith("> "):
+        raise ValueError(f"A part needs a heading with an id, and a summary: {heading}")
+    return Part(
+        id=found["id"],
+        title=found["title"],
+        short=" ".join(line.removeprefix(">").strip() for line in blocks[0].splitlines()),
+        html=format_html_join(
+            "\n", "{}", ((_block(block, found["title"]),) for block in blocks[1:])
+        ),
+        promises=frozenset(
+            int(number) for number in (found["promises"] or "").split(",") if number
+        ),
+    )
+
+
+def _block(block: str, title: str) -> SafeString:
+    lines = block.splitlines()
+    if lines[0].startswith("|"):
+        return _table(lines, title)
+    if lines[0].startswith("- "):
+        items = (block.removeprefix("- ")).split("\n- ")
+        return format_html(
+            "<ul>{}</ul>", format_html_join("", "<li>{}</li>", ((_inline(i),) for i in items))
+        )
+    return format_html("<p>{}</p>", _inline(block))
+
+
+def _table(lines: list[str], title: str) -> SafeString:
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    head = format_html_join("", '<th scope="col">{}</th>', ((_inline(cell),) for cell in rows[0]))
+    body = format_html_join(
+        "",
+        '<tr><th scope="row">{}</th>{}</tr>',
+        (
+            (
+                _inline(first),
+                format_html_join(
+                    "",
+                    '<td data-label="{}">{}</td>',
+                    zip(rows[0][1:], map(_inline, others), strict=True),
+                ),
+            )
+            for first, *others in rows[2:]
+        ),
+    )
+    return format_html(
+        '<table class="table table--cards policy__table"><caption class="hidden-visually">{}</caption>'
+        "<thead><tr>{}</tr></thead><tbody>{}</tbody></table>",
+        title,
+        head,
+        body,
+    )
+
+
+def _inline(text: str) -> SafeString:
+    """Escape first, then put `code` and [links](/to) in; the files are ours, not somebody's input."""
+    html = str(escape(text))
+    html = re.sub(r"`([^`]+)`", r"<code>\1</code>", html)
+    html = re.sub(r"\[([^\]]+)\]\(((?:/|mailto:)[^)\s]*)\)", r'<a href="\2">\1</a>', html)
+    return mark_safe(html)
