@@ -101,9 +101,10 @@ def json_answer(request: HttpRequest, error: AppError) -> JsonResponse:
 def page_answer(request: HttpRequest, error: AppError) -> HttpResponse:
     """Render an error as a page that needs no database."""
     page = {"error": error, "request_id": getattr(request, "request_id", None)}
-    return render(
-        request, "errors/error.html", page, status=error.status, headers=error.headers
-    )
+    response = render(request, "errors/error.html", page, status=error.status)
+    for name, value in error.headers.items():
+        response[name] = value
+    return response
 
 
 def answer(request: HttpRequest, error: AppError) -> HttpResponse:

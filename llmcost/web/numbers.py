@@ -15,6 +15,8 @@ SMALLEST = Decimal(1).scaleb(-MAX_PLACES)
 SIGNIFICANT = 4
 SPACE = "\N{NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
+NOTHING = "\N{EN DASH}"
+TIMES = "\N{MULTIPLICATION SIGN}"
 COLOUR_FROM_SHARE = Decimal("0.05")
 
 Number = Decimal | int | float
@@ -41,7 +43,7 @@ def column(values: Iterable[Number | None]) -> list[str]:
         places = 2
     else:
         places = max(2, min(MAX_PLACES, SIGNIFICANT - 1 - min(sizes).adjusted()))
-    return ["–" if amount is None else _dollars(amount, places) for amount in amounts]
+    return [NOTHING if amount is None else _dollars(amount, places) for amount in amounts]
 
 
 def short(value: Number) -> str:
@@ -53,11 +55,11 @@ def short(value: Number) -> str:
     for unit, power in (("k", 3), ("M", 6), ("B", 9), ("T", 12)):
         scaled = size.scaleb(-power)
         rounded = _round(scaled, max(0, 2 - max(scaled.adjusted(), 0)))
-        if rounded < 1000:  # so that 999,600 is 1 M and not 1,000 k
-            break
-    text = f"{rounded:,f}"
-    text = text.rstrip("0").rstrip(".") if "." in text else text
-    return f"{sign}{text}{SPACE}{unit}"
+        if rounded < 1000 or unit == "T":  # 999,600 is 1 M and not 1,000 k
+            text = f"{rounded:,f}"
+            text = text.rstrip("0").rstrip(".") if "." in text else text
+            return f"{sign}{text}{SPACE}{unit}"
+    raise AssertionError("unreachable: the last unit takes every size")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +78,14 @@ def change(now: Number, before: Number, kind: str = "") -> Change:
     """
     then = _decimal(before)
     if not then:
-        return Change("new" if now else "–", "", "")
+        return Change("new" if now else NOTHING, "", "")
     share = (_decimal(now) - then) / abs(then)
     word: Literal["up", "down", ""] = "up" if share > 0 else "down" if share < 0 else ""
     tone: Literal["more", "less", ""] = ""
     if kind == "cost" and abs(share) >= COLOUR_FROM_SHARE:
         tone = "more" if share > 0 else "less"
     if share >= Decimal("9.995"):
-        return Change(f"{_round(share + 1, 0):,f}×", word, tone)
+        return Change(f"{_round(share + 1, 0):,f}{TIMES}", word, tone)
     return Change(f"{_round(abs(share) * 100, 0):f}{SPACE}%", word, tone)
 
 

@@ -124,7 +124,8 @@ def _table(lines: list[str], title: str) -> SafeString:
         ),
     )
     return format_html(
-        '<table class="table table--cards policy__table"><caption class="hidden-visually">{}</caption>'
+        '<table class="table table--cards policy__table">'
+        '<caption class="hidden-visually">{}</caption>'
         "<thead><tr>{}</tr></thead><tbody>{}</tbody></table>",
         title,
         head,
@@ -133,7 +134,7 @@ def _table(lines: list[str], title: str) -> SafeString:
 
 
 def _inline(text: str) -> SafeString:
-    """Escape first, then put `code` and [links](/to) in; the files are ours, not somebody's input."""
+    """Escape first, then put `code` and [links](/to) in; nobody else writes these files."""
     html = str(escape(text))
     html = re.sub(r"`([^`]+)`", r"<code>\1</code>", html)
     html = re.sub(r"\[([^\]]+)\]\(((?:/|mailto:)[^)\s]*)\)", r'<a href="\2">\1</a>', html)
