@@ -1,0 +1,126 @@
+"""The standing cast and the real things they use: PostgreSQL, the site, the clock."""
+
+import os
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.db import connections
+from django.test import Client
+
+from tests import database
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the server once, in the process that outlives all workers."""
+    if not hasattr(config, "workerinput"):
+        database.server().start()
+        database.make_template()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop it with the last test."""
+    if not hasattr(config, "workerinput"):
+        database.server().stop()
+
+
+@pytest.fixture(scope="session")
+def database_name() -> Iterator[str]:
+    """A database of this test process, like the template."""
+    name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    database.copy(name)
+    yield name
+    connections.close_all()
+    database.drop(name)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(database_name: str, django_db_blocker: Any) -> None:
+    """Use that database as the application role; Django does not make one of its own."""
+    settings.DATABASES["default"]["NAME"] = database_name
+    connections["default"].settings_dict["NAME"] = database_name
+
+
+@pytest.fixture(autouse=True)
+def _forgetful() -> Iterator[None]:
+    """What a process remembers (keys, rates, buckets) belongs to one test."""
+    from events.ingest import store
+    from llmcost.api import throttle
+    from projects.keys import resolve
+
+    resolve.forget()
+    throttle._buckets.clear()
+    store._known_rates.clear()
+    store._woken.clear()
+    yield
+
+
+@pytest.fixture
+def committed(django_db_setup: None, django_db_blocker: Any, database_name: str) -> Iterator[None]:
+    """Real transactions, for what happens between connections; emptied afterwards as the owner."""
+    with django_db_blocker.unblock():
+        yield
+        connections.close_all()
+    with psycopg.connect(database.admin_dsn(database_name), autocommit=True) as connection:
+        tables = connection.execute(
+            "SELECT string_agg(format('%I.%I', schemaname, tablename), ', ') FROM pg_tables "
+            "WHERE schemaname = 'public' AND tablename <> ALL(%s)",
+            [["django_migrations", "django_content_type", "auth_permission"]],
+        ).fetchone()[0]
+        connection.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
+
+
+def open_company(name: str, email: str) -> SimpleNamespace:
+    """A company with its owner, its first project and a key that may send and read."""
+    from accounts.models import User
+    from accounts.services import open_account
+    from llmcost.tenancy.context import tenant
+    from projects.models import Project, Scope
+    from projects.services import issue_key
+
+    owner = User.objects.create_user(email, "correct horse battery", name=name)
+    owner.emailaddress_set.create(email=email, verified=True, primary=True)
+    account = open_account(user=owner, company=name)
+    with tenant(account.pk):
+        project = Project.objects.get(account_id=account.pk)
+        row, key = issue_key(project, name="Tests", scopes=[Scope.INGEST, Scope.READ], by=owner)
+    client = Client()
+    client.force_login(owner)
+    return SimpleNamespace(
+        account=account, owner=owner, project=project, key=key, key_row=row, client=client
+    )
+
+
+@pytest.fixture
+def acme(db: None) -> SimpleNamespace:
+    """Alice's company."""
+    return open_company("Acme", "alice@acme.example")
+
+
+@pytest.fixture
+def globex(db: None) -> SimpleNamespace:
+    """Carol's company: whatever Acme does, Globex must neither see nor notice."""
+    return open_company("Globex", "carol@globex.example")
+
+
+@pytest.fixture
+def api() -> Callable[..., Any]:
+    """Call the API as a key: `api(key, "POST", "/v1/events", body)`."""
+    client = Client()
+
+    def call(key: str | None, method: str, path: str, body: Any = b"", **extra: Any) -> Any:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        headers |= extra.pop("headers", {})
+        content_type = extra.pop("content_type", "application/json")
+        if not isinstance(body, bytes | str):
+            import json
+
+            body = json.dumps(body)
+        return client.generic(
+            method, path, body, content_type=content_type, headers=headers, **extra
+        )
+
+    return call
