@@ -66,7 +66,7 @@ def committed(django_db_setup: None, django_db_blocker: Any, database_name: str)
         connections.close_all()
     with psycopg.connect(database.admin_dsn(database_name), autocommit=True) as connection:
         tables = connection.execute(
-            "SELECT string_agg(format('%I.%I', schemaname, tablename), ', ') FROM pg_tables "
+            "SELECT string_agg(format('%%I.%%I', schemaname, tablename), ', ') FROM pg_tables "
             "WHERE schemaname = 'public' AND tablename <> ALL(%s)",
             [["django_migrations", "django_content_type", "auth_permission"]],
         ).fetchone()[0]

@@ -48,7 +48,7 @@ def make_template() -> None:
         if row == (wanted,):
             return
         connection.execute(f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
-        roles.bootstrap(admin, open_installation(DATA), TEMPLATE, with_broker=False)
+        roles.bootstrap(admin, open_installation(DATA), TEMPLATE)
         migrate(TEMPLATE)
         connection.execute(f"COMMENT ON DATABASE {TEMPLATE} IS '{wanted}'")
 
@@ -103,7 +103,7 @@ def _url(database: str) -> str:
 
 
 def _state_of_migrations() -> str:
-    files = [*REPOSITORY.glob("*/migrations/*.py"), *(REPOSITORY / "llmcost/tenancy").glob("*.py")]
+    files = [*REPOSITORY.glob("*/migrations/*.py"), *(REPOSITORY / "llmcost/tenancy").glob("*.py"), Path(__file__)]
     digest = hashlib.sha256((REPOSITORY / "requirements.txt").read_bytes())
     for file in sorted(files):
         digest.update(file.read_bytes())

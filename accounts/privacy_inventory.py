@@ -1,0 +1,77 @@
+"""What we hold of people and companies."""
+
+from llmcost.inventory import (
+    Basis,
+    Category,
+    Declared,
+    Inventory,
+    Retention,
+    Subject,
+    columns,
+    technical,
+)
+
+
+def _member(category: Category, purpose: str) -> Declared:
+    return Declared(category, Subject.MEMBER, purpose, Basis.CONTRACT, Retention.MEMBER)
+
+
+_COMPANY = Declared(
+    Category.IDENTITY, Subject.CUSTOMER, "name of the account", Basis.CONTRACT, Retention.ACCOUNT
+)
+_SESSION = Declared(
+    Category.SESSION, Subject.MEMBER, "staying signed in", Basis.CONTRACT, Retention.SESSION
+)
+_SUPPORT = Declared(
+    Category.ACTIVITY,
+    Subject.STAFF,
+    "what support did in the admin",
+    Basis.LEGITIMATE_INTEREST,
+    Retention.ALWAYS,
+)
+_FRAMEWORK = "the framework's groups and permissions"
+
+INVENTORY: Inventory = {
+    "accounts_user": {
+        **columns("id", _member(Category.IDENTITY, "telling people apart")),
+        **columns("name", _member(Category.IDENTITY, "so that a team knows who is who")),
+        **columns("email", _member(Category.CONTACT, "signing in, and mails that were asked for")),
+        **columns("password", _member(Category.CREDENTIAL, "signing in (Argon2 hash)")),
+        **columns("is_active is_staff is_superuser", _member(Category.SETTING, "rights")),
+        **columns("joined_at last_login", _member(Category.ACTIVITY, "security of the account")),
+        **columns(
+            "accepted_policy_version accepted_policy_at",
+            _member(Category.ACTIVITY, "proof of what was accepted at sign-up"),
+        ),
+    },
+    "accounts_account": columns("id name created_at", _COMPANY),
+    "accounts_membership": columns(
+        "id account_id user_id role joined_at",
+        Declared(
+            Category.SETTING,
+            Subject.MEMBER,
+            "who belongs to which account",
+            Basis.CONTRACT,
+            Retention.ACCOUNT,
+        ),
+    ),
+    # Third-party tables about people.
+    "account_emailaddress": columns(
+        "id email verified primary user_id", _member(Category.CONTACT, "verifying the address")
+    ),
+    "account_emailconfirmation": columns(
+        "id created sent key email_address_id", _member(Category.CONTACT, "verifying the address")
+    ),
+    "django_session": columns("session_key session_data expire_date", _SESSION),
+    "django_admin_log": columns(
+        "id action_time object_id object_repr action_flag change_message content_type_id user_id",
+        _SUPPORT,
+    ),
+    "accounts_user_groups": technical("id user_id group_id", _FRAMEWORK, Retention.MEMBER),
+    "accounts_user_user_permissions": technical(
+        "id user_id permission_id", _FRAMEWORK, Retention.MEMBER
+    ),
+    "auth_group": technical("id name", _FRAMEWORK, Retention.ALWAYS),
+    "auth_group_permissions": technical("id group_id permission_id", _FRAMEWORK, Retention.ALWAYS),
+    "auth_permission": technical("id name content_type_id codename", _FRAMEWORK, Retention.ALWAYS),
+}

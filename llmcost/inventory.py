@@ -1,0 +1,82 @@
+"""The words with which every column of the database is declared: what it is and why we hold it.
+
+Each app has a `privacy_inventory.py` with `INVENTORY`, a mapping of table to columns. A test
+compares it with the columns of the live database, third-party tables included, so that nothing is
+ever stored undeclared. The terms follow GDPR art. 6 and art. 30.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Category(StrEnum):
+    """What kind of data a column holds."""
+
+    IDENTITY = "name and company"
+    CONTACT = "e-mail address"
+    CREDENTIAL = "credential, hashed"
+    CALL_METADATA = "metadata of a call"
+    END_USER_ID = "the customer's identifier of its user"
+    SETTING = "setting"
+    ACTIVITY = "record of an act"
+    SESSION = "session"
+    TECHNICAL = "technical, about nobody"
+    CATALOGUE = "public price catalogue"
+
+
+class Subject(StrEnum):
+    """Whose data it is."""
+
+    MEMBER = "a customer's team member"
+    CUSTOMER = "a customer"
+    END_USER = "an end user of a customer"
+    STAFF = "our support staff"
+    NOBODY = "nobody"
+
+
+class Basis(StrEnum):
+    """Why we may hold it."""
+
+    CONTRACT = "contract, GDPR art. 6(1)(b)"
+    PROCESSOR = "on the customer's behalf, GDPR art. 28"
+    LEGITIMATE_INTEREST = "legitimate interest, GDPR art. 6(1)(f)"
+    NOT_PERSONAL = "not personal data"
+
+
+class Retention(StrEnum):
+    """How long it stays."""
+
+    ACCOUNT = "while the account is active and 30 days after it ends"
+    MEMBER = "while the person has an account here"
+    SESSION = "until sign-out, at most two weeks"
+    MINUTES = "minutes"
+    DAY = "a day"
+    ALWAYS = "for good"
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One column, declared."""
+
+    category: Category
+    subject: Subject
+    purpose: str
+    basis: Basis
+    retention: Retention
+
+
+Inventory = Mapping[str, Mapping[str, Declared]]
+
+
+def columns(names: str, declared: Declared) -> dict[str, Declared]:
+    """Declare several columns alike; `names` are parted by blanks."""
+    return dict.fromkeys(names.split(), declared)
+
+
+def technical(names: str, purpose: str, retention: Retention) -> dict[str, Declared]:
+    """Declare columns that are about nobody."""
+    return columns(
+        names,
+        Declared(Category.TECHNICAL, Subject.NOBODY, purpose, Basis.NOT_PERSONAL, retention),
+    )

@@ -1,0 +1,179 @@
+"""The rules of row security as questions to the system catalogue; each returns its offenders.
+
+They are functions, so that the mutation tests can ask them again after breaking something.
+"""
+
+from psycopg import Connection
+
+from llmcost.tenancy.rls import ACCOUNT
+
+# Tables without rows of an account, each with its reason.
+GLOBAL_TABLES = {
+    "account_emailaddress": "allauth: a person's address, above accounts",
+    "account_emailconfirmation": "allauth: as above",
+    "accounts_user": "a person may belong to several accounts",
+    "accounts_user_groups": "Django: unused by customers",
+    "accounts_user_user_permissions": "Django: unused by customers",
+    "auth_group": "Django",
+    "auth_group_permissions": "Django",
+    "auth_permission": "Django",
+    "django_admin_log": "what support staff did",
+    "django_content_type": "Django",
+    "django_migrations": "Django",
+    "django_session": "found by a random key only",
+    "events_rate": "the public price catalogue",
+    "llmcost_cache": "hashed keys of rate limits",
+    "llmcost_duework": "ids of accounts and times, read across accounts by design",
+    "llmcost_heartbeat": "health",
+    "llmcost_scheduletick": "scheduler",
+}
+TENANT_COLUMN = {"accounts_account": "id"}
+# What a table may show besides its own rows, and to whom.
+EXTRA_POLICIES = {
+    ("accounts_account", "staff_reads", "llmcost_staff"),
+    ("accounts_membership", "staff_reads", "llmcost_staff"),
+    ("accounts_membership", "own_memberships", "public"),
+    ("projects_project", "staff_reads", "llmcost_staff"),
+    ("projects_apikey", "staff_reads", "llmcost_staff"),
+    ("projects_apikey", "presented_key", "public"),
+}
+# Unique indexes on tenant tables that do not lead with the account, each with its reason.
+ORACLE_FREE = {
+    "accounts_account_pkey": "the account itself",
+    "accounts_membership_pkey": "a number nobody chooses",
+    "projects_project_pkey": "a number nobody chooses",
+    "projects_apikey_pkey": "a number nobody chooses",
+    "apikey_digest_once": "a keyed hash of 190 random bits",
+}
+DEFINER_FUNCTIONS = {"llmcost_event_partitions"}
+
+_TABLES = """
+    SELECT c.relname, c.relrowsecurity, c.relforcerowsecurity, c.relispartition
+    FROM pg_class c
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+"""
+
+
+def unprotected_tables(connection: Connection) -> set[str]:
+    """Tables that are neither protected nor known to hold nobody's rows."""
+    offenders = set()
+    for name, enabled, forced, is_partition in connection.execute(_TABLES):
+        if is_partition or name not in GLOBAL_TABLES:
+            if not (enabled and forced):
+                offenders.add(f"{name}: row security is not enabled and forced")
+    return offenders
+
+
+def wrong_policies(connection: Connection) -> set[str]:
+    """Policies that are missing, loose or unknown."""
+    offenders = set()
+    policies = {}
+    for table, name, permissive, roles, command, using, check in connection.execute(
+        "SELECT tablename, policyname, permissive, roles, cmd, qual, with_check FROM pg_policies "
+        "WHERE schemaname = 'public'"
+    ):
+        policies[table, name] = (permissive, roles, command, using, check)
+    for name, _, _, is_partition in connection.execute(_TABLES):
+        if is_partition or name in GLOBAL_TABLES:
+            continue
+        column = TENANT_COLUMN.get(name, "account_id")
+        found = policies.pop((name, "own_rows"), None)
+        own = _as_stored(connection, f"{column} = {ACCOUNT}")
+        if found is None or found != ("PERMISSIVE", ["public"], "ALL", own, own):
+            offenders.add(f"{name}: own_rows is missing or says something else")
+    for (table, name), (_, roles, command, _using, _check) in policies.items():
+        if (table, name, roles[0]) not in EXTRA_POLICIES or command != "SELECT":
+            offenders.add(f"{table}: unknown policy {name}")
+    return offenders
+
+
+def _as_stored(connection: Connection, expression: str) -> str:
+    """Write an expression as PostgreSQL prints a policy."""
+    column, _, rest = expression.partition(" = ")
+    setting = "NULLIF(current_setting('llmcost.account_id'::text, true), ''::text)"
+    assert "nullif(current_setting('llmcost.account_id', true), '')::bigint" == rest
+    return f"({column} = ({setting})::bigint)"
+
+
+def grants_beyond_rows(connection: Connection) -> set[str]:
+    """Privileges of application and staff that are more than reading and writing rows."""
+    offenders = set()
+    for grantee, table, privilege in connection.execute(
+        "SELECT grantee, table_name, privilege_type FROM information_schema.role_table_grants "
+        "WHERE table_schema = 'public' AND grantee IN ('llmcost_app', 'llmcost_staff', 'PUBLIC')"
+    ):
+        allowed = {"SELECT", "INSERT", "UPDATE", "DELETE"} if grantee == "llmcost_app" else set()
+        if privilege not in allowed:
+            offenders.add(f"{grantee} may {privilege} {table}")
+    return offenders
+
+
+def granted_partitions(connection: Connection) -> set[str]:
+    """Partitions that anybody but their owner may read: their parent's policies would not hold."""
+    return {
+        name
+        for (name,) in connection.execute(
+            "SELECT relname FROM pg_class, aclexplode(relacl) AS acl "
+            "WHERE relispartition AND relkind = 'r' AND acl.grantee <> relowner"
+        )
+    }
+
+
+def loose_objects(connection: Connection) -> set[str]:
+    """Views with their owner's rights, materialized views, functions with others' rights."""
+    offenders = set()
+    for name, kind, options in connection.execute(
+        "SELECT relname, relkind::text, reloptions FROM pg_class "
+        "WHERE relnamespace = 'public'::regnamespace AND relkind IN ('v', 'm')"
+    ):
+        if kind == "m" or "security_invoker=true" not in (options or []):
+            offenders.add(f"{name}: shows its owner's rows")
+    for name, config, public in connection.execute(
+        "SELECT proname, proconfig, EXISTS (SELECT FROM aclexplode(coalesce(proacl, "
+        "acldefault('f', proowner))) AS acl WHERE acl.grantee = 0) FROM pg_proc "
+        "WHERE prosecdef AND pronamespace = 'public'::regnamespace"
+    ):
+        if name not in DEFINER_FUNCTIONS:
+            offenders.add(f"{name}: runs with its owner's rights")
+        if public or not any(one.startswith("search_path=pg_catalog") for one in config or []):
+            offenders.add(f"{name}: open to everybody or to a hijacked search_path")
+    return offenders
+
+
+def oracles(connection: Connection) -> set[str]:
+    """Unique indexes and foreign keys by which one account could probe for another's rows."""
+    offenders = set()
+    for table, index, first in connection.execute(
+        "SELECT c.relname, i.relname, a.attname FROM pg_index x "
+        "JOIN pg_class c ON c.oid = x.indrelid JOIN pg_class i ON i.oid = x.indexrelid "
+        "LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = x.indkey[0] "
+        "WHERE x.indisunique AND c.relnamespace = 'public'::regnamespace AND NOT c.relispartition"
+    ):
+        leads = first == "account_id"
+        if table not in GLOBAL_TABLES and not leads and index not in ORACLE_FREE:
+            offenders.add(f"{table}: unique index {index} does not lead with the account")
+    for table, name, target, columns in connection.execute(
+        "SELECT c.conrelid::regclass::text, c.conname, c.confrelid::regclass::text, "
+        "array_agg(a.attname::text) FROM pg_constraint c "
+        "JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = ANY(c.conkey) "
+        "WHERE c.contype = 'f' AND c.connamespace = 'public'::regnamespace GROUP BY 1, 2, 3"
+    ):
+        both = table not in GLOBAL_TABLES and target not in GLOBAL_TABLES
+        if both and "account_id" not in columns:
+            offenders.add(f"{table}: foreign key {name} does not name the account")
+    return offenders
+
+
+CHECKS = (
+    unprotected_tables,
+    wrong_policies,
+    grants_beyond_rows,
+    granted_partitions,
+    loose_objects,
+    oracles,
+)
+
+
+def offenders(connection: Connection) -> set[str]:
+    """Everything that breaks a rule."""
+    return set().union(*(check(connection) for check in CHECKS))
