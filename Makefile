@@ -28,7 +28,7 @@ test: lint ## lint, then run all tests on all cores, with coverage
 lint: development ## check style, types, import directions, templates, migrations
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
-	$(PYTHON) -m mypy .
+	$(PYTHON) -m mypy
 	$(VENV)/bin/lint-imports
 	$(PYTHON) -m djlint --quiet --check --lint templates
 	$(PYTHON) manage.py makemigrations --check --dry-run

@@ -1,8 +1,8 @@
 """`make up`: check, start PostgreSQL, prepare, start web, worker and scheduler, stay with them."""
 
-import http.client
 import os
 import signal
+import socket
 import sys
 import tempfile
 import time
@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from llmcost.installation import open_installation
-from llmcost.up import CannotStart, banner, preflight
+from llmcost.up import CannotStart, banner, preflight, prepare
 from llmcost.up.postgres import EmbeddedPostgres
 from llmcost.up.processes import end_marked
 from llmcost.up.supervisor import Program, StopRequested, Supervisor
@@ -48,6 +48,8 @@ def _run(began: float) -> int:
         os.environ |= {"LLMCOST_DATA": str(data_dir), "PORT": str(port), "PYTHONUNBUFFERED": "1"}
         # glibc would keep one heap a thread, tens of megabytes in each process.
         os.environ.setdefault("MALLOC_ARENA_MAX", "2")
+        # Django's system checks are for developers and run in `make lint`.
+        os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
         open_installation(data_dir)
         with Supervisor(data_dir) as supervisor:
             try:
@@ -61,14 +63,22 @@ def _run(began: float) -> int:
 def _start(supervisor: Supervisor, data_dir: Path, port: int, began: float) -> None:
     if not _outside_database():
         _start_postgres(supervisor, EmbeddedPostgres(data_dir))
-    _prepare(supervisor)
-    supervisor.start(_web(supervisor, port))
-    supervisor.start(_worker(supervisor))
-    supervisor.start(_scheduler(supervisor))
+    steps = [
+        lambda: _prepare(supervisor),
+        lambda: supervisor.start(_web(supervisor, port)),
+        lambda: supervisor.start(_worker(supervisor)),
+    ]
+    # Usually nothing has changed, and then there is nothing that web and worker must wait for.
+    if prepare.was_prepared(data_dir):
+        steps.append(steps.pop(0))
+    for step in steps:
+        step()
     if not supervisor.wait_until(lambda: _is_ready(port), timeout=READY_SECONDS, every=0.1):
         raise CannotStart(
             f"The site did not become ready in {READY_SECONDS:.0f} s; the lines above say why."
         )
+    # Not needed for the first page, so it does not compete with it for the processor.
+    supervisor.start(_scheduler(supervisor))
     banner.show_address(port, time.monotonic() - began)
     if os.environ.get("DEMO", "").lower() != "off":
         _show_demo(supervisor, port)
@@ -153,16 +163,19 @@ def _scheduler(supervisor: Supervisor) -> Program:
 
 
 def _is_ready(port: int) -> bool:
-    """Whether /readyz answers 200: database, migrations and a worker's heartbeat are there."""
+    """Whether /readyz answers 200: database, migrations and a worker's heartbeat are there.
+
+    By hand, because http.client would cost the supervisor four megabytes for ever.
+    """
     host = urlsplit(os.environ.get("PUBLIC_URL", "")).hostname or preflight.HOST
-    connection = http.client.HTTPConnection(preflight.HOST, port, timeout=2.0)
     try:
-        connection.request("GET", "/readyz", headers={"Host": host})
-        return connection.getresponse().status == http.HTTPStatus.OK
-    except (OSError, http.client.HTTPException):
+        with socket.create_connection((preflight.HOST, port), timeout=2.0) as connection:
+            connection.sendall(
+                f"GET /readyz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
+            )
+            return connection.recv(64).startswith(b"HTTP/1.1 200 ")
+    except OSError:
         return False
-    finally:
-        connection.close()
 
 
 def _show_demo(supervisor: Supervisor, port: int) -> None:

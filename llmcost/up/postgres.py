@@ -91,6 +91,8 @@ class EmbeddedPostgres:
         self.cluster = _home(self.data_dir) / "postgres"
         self.socket_dir = socket_dir(self.data_dir)
         self.settings = {**SETTINGS, **(settings or {})}
+        # Kept, because a child that nobody refers to warns when it is collected.
+        self._server: subprocess.Popen[bytes] | None = None
 
     @property
     def admin_dsn(self) -> str:
@@ -124,7 +126,7 @@ class EmbeddedPostgres:
                 return False
             log = self.data_dir / "postgres.log"
             with log.open("wb") as output:
-                server = self.spawn(output)
+                server = self._server = self.spawn(output)
             deadline = time.monotonic() + timeout
             while not self.is_ready:
                 if server.poll() is not None or time.monotonic() > deadline:

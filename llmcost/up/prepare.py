@@ -7,7 +7,6 @@ database driver or Django. When nothing has changed since the last time it loads
 import hashlib
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -24,15 +23,25 @@ def main() -> int:
     """Prepare everything; on failure say why in one sentence."""
     data_dir = Path(os.environ["LLMCOST_DATA"])
     try:
-        _prepare_database(data_dir)
+        code = code_digest()
+        _prepare_database(data_dir, code)
         _collect_static_files(data_dir)
+        (data_dir / "prepared").write_text(code)
     except CannotStart as error:
         print(error, file=sys.stderr)
         return os.EX_CONFIG
     return 0
 
 
-def _prepare_database(data_dir: Path) -> None:
+def was_prepared(data_dir: Path) -> bool:
+    """Whether this code has been prepared here before; the database may know better."""
+    try:
+        return (data_dir / "prepared").read_text() == code_digest()
+    except OSError:
+        return False
+
+
+def _prepare_database(data_dir: Path, code: str) -> None:
     installation = open_installation(data_dir)
     owner = os.environ.get("OWNER_DATABASE_URL", "")
     if not (owner and os.environ.get("APP_DATABASE_URL")):
@@ -42,16 +51,15 @@ def _prepare_database(data_dir: Path) -> None:
         own_broker = not os.environ.get("CELERY_BROKER_URL")
         roles.bootstrap(admin, installation, database, with_broker=own_broker)
         owner = roles.login_url(admin, roles.OWNER, installation.owner_password, database)
-    migrate_if_changed(owner)
+    _migrate_if_changed(owner, code)
 
 
-def migrate_if_changed(owner_dsn: str) -> None:
+def _migrate_if_changed(owner_dsn: str, code: str) -> None:
     """Migrate, unless this very code has migrated this very database before.
 
     What it was is a comment on Django's own table of migrations, so that another database, or
     one that was restored, is never taken for prepared.
     """
-    code = _digest(_code_files())
     with roles.connect(owner_dsn) as connection:
         roles.check_version(connection)
         row = connection.execute(
@@ -84,19 +92,19 @@ def _django(*arguments: str) -> None:
     call_command(*arguments)
 
 
-def _code_files() -> Iterator[Path]:
-    yield BASE_DIR / "requirements.txt"
+def code_digest() -> str:
+    """Return what stands for all code that a migration or a grant can depend on."""
+    files = [BASE_DIR / "requirements.txt"]
     for name in CODE_DIRS:
-        for path in _files_below(BASE_DIR / name):
-            if path.suffix in (".py", ".sql"):
-                yield path
+        files += [p for p in _files_below(BASE_DIR / name) if p.suffix in (".py", ".sql")]
+    return _digest(files)
 
 
 def _files_below(root: Path) -> list[Path]:
     return sorted(path for path in root.rglob("*") if path.is_file())
 
 
-def _digest(files: Iterator[Path] | list[Path]) -> str:
+def _digest(files: list[Path]) -> str:
     digest = hashlib.sha256()
     for path in files:
         digest.update(os.fsencode(path.relative_to(BASE_DIR)) + b"\0")
