@@ -72,7 +72,7 @@ class AccountAdapter(DefaultAccountAdapter):
         if message_template in MESSAGES:
             super().add_message(request, level, message_template, *args, **kwargs)
 
-    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+    def _get_login_attempts_cache_key(self, _request: HttpRequest, **credentials: Any) -> str:
         # allauth's own key contains the Host header: each spelling of it would be a new allowance.
         return str(credentials.get("email", "")).lower()
 

@@ -9,23 +9,22 @@ from django.contrib.auth.hashers import make_password
 from django.core.validators import EmailValidator
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
-from django.utils.html import format_html
+from django.utils.safestring import mark_safe
 
-from accounts.models import Account, User
+from accounts.models import User
 
-PASSWORD_HELP = "At least 12 characters."
+NAME_LENGTH = 200  # of a person and of a company, as in the models
+HELP = "At least 12 characters."
 EMAIL_INVALID = "This address is not complete. It looks like name@company.com."
 
 
 class SignUpForm(allauth.SignupForm):
     """Name, e-mail address, company, password, and one box; nothing else is asked."""
 
-    name = forms.CharField(label="Name", max_length=User._meta.get_field("name").max_length)
-    company = forms.CharField(
-        label="Company", max_length=Account._meta.get_field("name").max_length
-    )
+    name = forms.CharField(label="Name", max_length=NAME_LENGTH)
+    company = forms.CharField(label="Company", max_length=NAME_LENGTH)
     accept = forms.BooleanField(
-        label=format_html(
+        label=mark_safe(
             "I am 16 or older and accept the "
             '<a href="/terms/">terms</a> and the <a href="/privacy/">privacy policy</a>'
         ),
@@ -38,14 +37,14 @@ class SignUpForm(allauth.SignupForm):
         _plain(self)
         self.fields["name"].widget.attrs["autocomplete"] = "name"
         self.fields["company"].widget.attrs["autocomplete"] = "organization"
-        self.fields["password1"].help_text = PASSWORD_HELP
+        self.fields["password1"].help_text = HELP
 
     def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
         """Make the user and the account, all or nothing.
 
         For a known address only a mail is sent; the answer is the same, and takes as long.
         """
-        if not self.account_already_exists:
+        if not self.account_already_exists:  # set by validate_unique_email
             try:
                 with transaction.atomic():
                     return super().try_save(request)
@@ -92,4 +91,4 @@ def _plain(form: forms.Form) -> None:
             field.label = "Email"
             field.validators = [EmailValidator(EMAIL_INVALID)]
         if isinstance(field, SetPasswordField):
-            field.help_text = PASSWORD_HELP
+            field.help_text = HELP

@@ -84,26 +84,21 @@ def change(now: numbers.Number, before: numbers.Number, kind: str = "") -> SafeS
 @register.inclusion_tag("_field.html")
 def field(bound: BoundField) -> dict[str, Any]:
     """Show a form field: label above, help below, the error in the help's place."""
-    described = f"{bound.id_for_label}-note" if bound.errors or bound.help_text else None
-    attributes = {"class": "input", "aria-describedby": described}
+    note_id = f"{bound.id_for_label}-note"
+    attributes = {"class": "input"}
+    if bound.errors or bound.help_text:
+        attributes["aria-describedby"] = note_id
     if bound.errors:
         attributes["aria-invalid"] = "true"
-    return {
-        "field": bound,
-        "widget": bound.as_widget(attrs={k: v for k, v in attributes.items() if v}),
-        "note_id": described,
-    }
+    return {"field": bound, "widget": bound.as_widget(attrs=attributes), "note_id": note_id}
 
 
 @register.inclusion_tag("_check.html")
 def check(bound: BoundField) -> dict[str, Any]:
     """Show a box to tick, with its label beside it and its error below."""
-    attributes = {"aria-invalid": "true", "aria-describedby": f"{bound.id_for_label}-note"}
-    return {
-        "field": bound,
-        "widget": bound.as_widget(attrs=attributes if bound.errors else {}),
-        "note_id": attributes["aria-describedby"],
-    }
+    note_id = f"{bound.id_for_label}-note"
+    wrong = {"aria-invalid": "true", "aria-describedby": note_id} if bound.errors else {}
+    return {"field": bound, "widget": bound.as_widget(attrs=wrong), "note_id": note_id}
 
 
 @register.inclusion_tag("_form_errors.html")

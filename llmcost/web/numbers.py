@@ -17,6 +17,7 @@ SPACE = "\N{NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
 TIMES = "\N{MULTIPLICATION SIGN}"
+UNITS = (("k", 3), ("M", 6), ("B", 9), ("T", 12))
 COLOUR_FROM_SHARE = Decimal("0.05")
 
 Number = Decimal | int | float
@@ -52,14 +53,12 @@ def short(value: Number) -> str:
     sign, size = (MINUS if amount < 0 else ""), abs(amount)
     if _round(size, 0) < 1000:
         return f"{sign}{_round(size, 0):f}"
-    for unit, power in (("k", 3), ("M", 6), ("B", 9), ("T", 12)):
-        scaled = size.scaleb(-power)
-        rounded = _round(scaled, max(0, 2 - max(scaled.adjusted(), 0)))
-        if rounded < 1000 or unit == "T":  # 999,600 is 1 M and not 1,000 k
-            text = f"{rounded:,f}"
-            text = text.rstrip("0").rstrip(".") if "." in text else text
-            return f"{sign}{text}{SPACE}{unit}"
-    raise AssertionError("unreachable: the last unit takes every size")
+    scaled = [(unit, _three_digits(size.scaleb(-power))) for unit, power in UNITS]
+    # The first unit that fits after rounding: 999,600 is 1 M and not 1,000 k.
+    unit, rounded = next((pair for pair in scaled if pair[1] < 1000), scaled[-1])
+    text = f"{rounded:,f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return f"{sign}{text}{SPACE}{unit}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +111,10 @@ def _trim(text: str) -> str:
     """Drop zeros at the end, but keep two places."""
     whole, _, fraction = text.partition(".")
     return f"{whole}.{fraction.rstrip('0'):0<2}"
+
+
+def _three_digits(size: Decimal) -> Decimal:
+    return _round(size, max(0, 2 - max(size.adjusted(), 0)))
 
 
 def _round(amount: Decimal, places: int) -> Decimal:

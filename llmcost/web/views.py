@@ -9,20 +9,21 @@ from csp.decorators import csp_replace
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.request import split_domain_port
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from llmcost.web.mail import stored_mail, stored_mails
 from llmcost.web.numbers import money
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 def local_only(view: View) -> View:
     """Hide a view unless this is somebody's own machine, asked from that machine."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         host = split_domain_port(request.get_host())[0].strip("[]")
         callers = [host, request.META.get("REMOTE_ADDR") or "127.0.0.1"]
         if not settings.LOCAL_MODE or not all(map(_is_loopback, callers)):
@@ -59,7 +60,7 @@ def mail(request: HttpRequest, name: str) -> HttpResponse:
 @require_safe
 @local_only
 @csp_replace({"style-src": ["'unsafe-inline'"], "script-src": ["'none'"]})
-def mail_html(request: HttpRequest, name: str) -> HttpResponse:
+def mail_html(_request: HttpRequest, name: str) -> HttpResponse:
     """Show a mail's HTML as a mail program would; mails need inline styles, pages never do."""
     return HttpResponse(_mail_or_404(name).html)
 

@@ -7,7 +7,7 @@ from llmcost import clock
 from privacy.policy.documents import current
 
 
-def record_acceptance(sender: Any, *, user: User, **_: Any) -> None:
+def record_acceptance(*, user: User, **_signal: Any) -> None:
     """Write down what the person who opens an account has accepted on the sign-up form."""
     user.accepted_policy_version = current("privacy").version
     user.accepted_policy_at = clock.now()

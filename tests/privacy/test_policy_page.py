@@ -9,12 +9,31 @@ from django.utils.html import strip_tags
 from privacy.policy import current, versions
 
 # What the contract lets an event carry; the policy must name all of it.
-EVENT_FIELDS = """
-    event_id created_at model provider input_tokens output_tokens cached_input_tokens
-    cache_write_tokens cache_write_1h_tokens input_audio_tokens cached_audio_tokens
-    input_image_tokens reasoning_tokens output_audio_tokens output_image_tokens
-    web_search_requests service_tier status cost_usd latency_ms feature user_id prompt_version
-""".split()
+EVENT_FIELDS = [
+    "event_id",
+    "created_at",
+    "model",
+    "provider",
+    "input_tokens",
+    "output_tokens",
+    "cached_input_tokens",
+    "cache_write_tokens",
+    "cache_write_1h_tokens",
+    "input_audio_tokens",
+    "cached_audio_tokens",
+    "input_image_tokens",
+    "reasoning_tokens",
+    "output_audio_tokens",
+    "output_image_tokens",
+    "web_search_requests",
+    "service_tier",
+    "status",
+    "cost_usd",
+    "latency_ms",
+    "feature",
+    "user_id",
+    "prompt_version",
+]
 # Words without which a promise is not stated.
 STATED = {
     1: ["only what we need", "never sell", "prompts"],

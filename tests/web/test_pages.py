@@ -40,7 +40,7 @@ class Reader(HTMLParser):
         if self._in_script and text.strip():
             self.inline.append(text)
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, _tag):
         self._in_script = False
 
 
