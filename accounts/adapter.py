@@ -29,6 +29,11 @@ MESSAGES = {
 class AccountAdapter(DefaultAccountAdapter):
     """Links from PUBLIC_URL alone, redirects to our own pages alone, our own words."""
 
+    error_messages = DefaultAccountAdapter.error_messages | {
+        "email_password_mismatch": "The e-mail address or the password is wrong.",
+        "too_many_login_attempts": "Too many wrong passwords. Wait five minutes, then try again.",
+    }
+
     def save_user(
         self, request: HttpRequest, user: User, form: BaseForm, commit: bool = True
     ) -> User:

@@ -15,6 +15,15 @@ from accounts.models import User
 
 NAME_LENGTH = 200  # of a person and of a company, as in the models
 HELP = "At least 12 characters."
+MISSING = {
+    "name": "Enter your name.",
+    "email": "Enter your e-mail address.",
+    "login": "Enter your e-mail address.",
+    "company": "Enter the name of your company.",
+    "password": "Enter your password.",
+    "password1": "Choose a password.",
+    "accept": "Tick this box to create an account.",
+}
 EMAIL_INVALID = "This address is not complete. It looks like name@company.com."
 
 
@@ -28,7 +37,6 @@ class SignUpForm(allauth.SignupForm):
             "I am 16 or older and accept the "
             '<a href="/terms/">terms</a> and the <a href="/privacy/">privacy policy</a>'
         ),
-        error_messages={"required": "Tick this box to create an account."},
     )
     field_order = ("name", "email", "company", "password1", "accept")
 
@@ -85,8 +93,9 @@ class NewPasswordForm(allauth.ResetPasswordKeyForm):
 
 def _plain(form: forms.Form) -> None:
     """Take allauth's placeholders away (a label says it, and stays), and set our own words."""
-    for field in form.fields.values():
+    for name, field in form.fields.items():
         field.widget.attrs.pop("placeholder", None)
+        field.error_messages["required"] = MISSING[name]
         if isinstance(field, EmailField):
             field.label = "Email"
             field.validators = [EmailValidator(EMAIL_INVALID)]

@@ -369,7 +369,7 @@ def test_wrong_passwords_of_one_address_are_counted_whatever_the_host(client, ma
     response = Client().post("/login/", {"login": MARA["email"], "password": PASSWORD})
 
     assert response.status_code == 429
-    assert b"Too many failed login attempts" in response.content
+    assert b"Too many wrong passwords." in response.content
 
 
 @pytest.mark.parametrize("path", ["/login/", "/signup/", "/password/reset/", "/logout/"])
