@@ -152,6 +152,7 @@ def _settle(event: Event, now: datetime, latest: datetime) -> Event:
     _check_parts(event)
     event.feature = _label(event.feature)
     event.prompt_version = _label(event.prompt_version)
+    event.status = event.status or "ok"
     event.user_id = event.user_id or None
     event.provider = event.provider or None
     return event

@@ -37,7 +37,7 @@ class Event(Struct, forbid_unknown_fields=True, kw_only=True, gc=False):
     output_image_tokens: Count | None = None
     web_search_requests: Count | None = None
     service_tier: Literal["standard", "batch", "flex", "priority", "fast"] | None = None
-    status: Literal["ok", "error", "aborted"] = "ok"
+    status: Literal["ok", "error", "aborted"] | None = None  # None is ok
     cost_usd: Decimal | None = None
     latency_ms: Count | None = None
     feature: Text200 | None = None

@@ -72,9 +72,9 @@ def moment_from(text: str | None, zone: ZoneInfo, name: str) -> datetime | None:
     if not text:
         return None
     try:
+        day = parse_date(text) if len(text) == len("2026-01-01") else None
         # A `+` of the offset that was not escaped in the URL arrives as a space.
-        at = parse_datetime(text.replace(" ", "+") if text.count(" ") == 1 else text)
-        day = parse_date(text) if at is None else None
+        at = parse_datetime(text.replace(" ", "+")) if day is None else None
     except ValueError:
         at = day = None
     if day is not None and day.year in YEARS:

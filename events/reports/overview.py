@@ -1,0 +1,353 @@
+"""Everything that the overview page says, as numbers: one question, two statements.
+
+The first statement answers all panels at one moment, so that figures, bars and rows add up to the
+same sums; the second looks up what the rows of the tables were in the period before.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from hashlib import sha256
+from urllib.parse import urlencode
+
+from django.http import QueryDict
+
+from events.reports import run, spans
+from events.reports.colours import colours
+from events.reports.parse import filters_from, midnight, moment_from, timezone_from
+from events.reports.query import DIMENSIONS, UsageQuery
+from events.reports.run import UsageRow
+from events.reports.spans import DAY, WEEK, Span
+from llmcost import clock
+from llmcost.errors import InvalidParameter
+from projects.models import Project
+
+RANGES = ("24h", "7d", "30d", "custom")
+DEFAULT_RANGE = "30d"
+SHOWN_PARAMETERS = ("range", "from", "to", *(f"filter.{name}" for name in DIMENSIONS))
+TABLES = ("model", "feature", "user_id", "prompt_version")
+ROWS = 6  # of a table, and so many models get a colour of their own in the chart
+NOTHING = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverviewQuery:
+    """What the page asks; all of it stands in the URL."""
+
+    account_id: int
+    project_id: int
+    range: str
+    span: Span
+    filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def usage(self, start: datetime, end: datetime, **more: object) -> UsageQuery:
+        """Return a question about this project with this page's filters."""
+        return UsageQuery(
+            account_id=self.account_id,
+            project_id=self.project_id,
+            start=start,
+            end=end,
+            timezone=self.span.timezone,
+            **{"filters": self.filters, **more},
+        )
+
+    @property
+    def today(self) -> datetime:
+        """The beginning of this day in the project's zone."""
+        return midnight(self.span.now.astimezone(self.span.timezone).date(), self.span.timezone)
+
+    def url(self, **changes: str) -> str:
+        """Return the query string of this page with another range, from or to."""
+        pairs = {"range": self.range, **changes}
+        if pairs["range"] == "custom":
+            zone = self.span.timezone
+            pairs = {"from": _written(self.span.start, zone), "to": _written(self.span.end, zone)}
+            pairs = {"range": "custom", **pairs, **changes}
+        chosen = [(f"filter.{name}", one) for name, all_ in self.filters.items() for one in all_]
+        return "?" + urlencode([*pairs.items(), *chosen])
+
+    def url_with(self, name: str, value: str) -> str:
+        """Return the query string with one filter more."""
+        values = (*(one for one in self.filters.get(name, ()) if one != value), value)
+        return replace(self, filters={**self.filters, name: values}).url()
+
+    def url_without(self, name: str, value: str) -> str:
+        """Return the query string with one filter less."""
+        values = tuple(one for one in self.filters[name] if one != value)
+        rest = {other: kept for other, kept in self.filters.items() if other != name}
+        return replace(self, filters={**rest, name: values} if values else rest).url()
+
+
+def query_from_params(params: QueryDict, project: Project) -> OverviewQuery:
+    """Read the page's URL. Raises InvalidParameter, naming what is wrong with it.
+
+    `from` is inclusive and `to` exclusive, as in the API; what is not about the question (the
+    mark of a live page, say) is looked over.
+    """
+    zone = timezone_from(project.timezone)
+    now = clock.now()
+    chosen = params.get("range") or DEFAULT_RANGE
+    if chosen == "24h":
+        span = spans.last_hours(now, zone)
+    elif chosen in ("7d", "30d"):
+        span = spans.last_days(int(chosen[:-1]), now, zone)
+    elif chosen == "custom":
+        today = now.astimezone(zone).date()
+        end = moment_from(params.get("to"), zone, "to") or midnight(today + DAY, zone)
+        start = moment_from(params.get("from"), zone, "from") or end - 30 * DAY
+        if end <= start:
+            raise InvalidParameter("`to` must be later than `from`.")
+        span = spans.from_to(start, end, now, zone)
+    else:
+        raise InvalidParameter(f"`range` must be one of {', '.join(RANGES)}.")
+    return OverviewQuery(
+        account_id=project.account_id,
+        project_id=project.pk,
+        range=chosen,
+        span=span,
+        filters=filters_from(params),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What some calls add up to."""
+
+    cost: Decimal = NOTHING
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    unpriced: int = 0
+
+    @property
+    def tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+    @property
+    def cost_per_priced_call(self) -> Decimal | None:
+        """The mean of the calls whose price is known; None where there is none."""
+        priced = self.calls - self.unpriced
+        return self.cost / priced if priced else None
+
+    def __sub__(self, other: "Sums") -> "Sums":
+        return Sums(*(getattr(self, name) - getattr(other, name) for name in self.__slots__))
+
+
+def total(rows: Iterable[UsageRow]) -> Sums:
+    """Add up rows of an answer."""
+    rows = list(rows)
+    return Sums(
+        cost=sum((row.cost_usd for row in rows), NOTHING),
+        calls=sum(row.calls for row in rows),
+        input_tokens=sum(row.input_tokens for row in rows),
+        output_tokens=sum(row.output_tokens for row in rows),
+        unpriced=sum(row.unpriced_calls for row in rows),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What is, what was in the span before, and which span that is."""
+
+    now: Sums
+    before: Sums
+    before_start: datetime
+    before_end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a table; `name` is None where the calls have none."""
+
+    name: str | None
+    now: Sums
+    before: Sums
+    share: float
+    colour: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The dearest names of a dimension, and all others as one sum (None if there are none)."""
+
+    dimension: str
+    rows: list[Row]
+    others: Row | None
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One colour of the chart: a model's cost in each bar. `name` None is: all other models."""
+
+    name: str | None
+    colour: int
+    costs: list[Decimal]
+    calls: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The page's content."""
+
+    spend: Compared
+    today: Compared
+    month: Compared
+    series: list[Series]
+    before: list[Decimal]
+    tables: list[Table]
+
+
+def overview(query: OverviewQuery) -> Overview:
+    """Answer everything that the page shows; inside `tenant()`."""
+    span, today = query.span, query.today
+    month = today.replace(day=1)
+    tomorrow = midnight(today.date() + DAY, span.timezone)
+    before_today = _wall(today - WEEK), _wall(span.now.astimezone(span.timezone) - WEEK)
+    before_month = _same_span_of_last_month(span.now.astimezone(span.timezone))
+    whole = {"start": span.start, "end": span.end}
+    bars, bars_before, days, before_day, before_days, usual, *tops = run.usage_together(
+        [
+            query.usage(**whole, interval=span.interval, group_by=("model",)),
+            query.usage(*span.before, interval=span.interval_before, group_by=("model",)),
+            query.usage(month, tomorrow, interval="day"),
+            query.usage(*before_today),
+            query.usage(*before_month),
+            # Whatever is filtered, so that no filter changes a colour.
+            query.usage(
+                min(span.start, before_month[0]),
+                max(span.end, tomorrow),
+                group_by=("model",),
+                filters={},
+                limit=8,
+            ),
+            *(query.usage(**whole, group_by=(name,), limit=ROWS + 1) for name in TABLES[1:]),
+        ]
+    )
+    spend = Compared(total(bars), total(bars_before), *span.before)
+    models = _by_name(bars, "model")
+    dearest = sorted(models, key=lambda name: (-models[name].cost, -models[name].calls, name))
+    palette = colours([row.group["model"] for row in usual], dearest[:ROWS])
+    names = {"model": dearest[: ROWS + 1]} | {
+        name: [row.group[name] for row in rows]
+        for name, rows in zip(TABLES[1:], tops, strict=True)
+    }
+    sums = {"model": models} | {
+        name: _by_name(rows, name) for name, rows in zip(TABLES[1:], tops, strict=True)
+    }
+    before = _before(query, names) | {"model": _by_name(bars_before, "model")}
+    return Overview(
+        spend=spend,
+        today=Compared(total(row for row in days if row.start >= today), total(before_day), *before_today),
+        month=Compared(total(days), total(before_days), *before_month),
+        series=_series(bars, span, dearest[:ROWS], palette),
+        before=_costs(bars_before, span.place_before, len(span.starts)),
+        tables=[_table(name, names[name], sums[name], before[name], spend, palette) for name in TABLES],
+    )
+
+
+def fingerprint(query: OverviewQuery) -> str:
+    """Return a mark that differs as soon as the page would show something else.
+
+    It changes with every event on the page, and with the minute, because "until now" moves.
+    """
+    span = query.span
+    last_month = _same_span_of_last_month(span.now.astimezone(span.timezone))[0]
+    widest = query.usage(
+        min(span.before[0], last_month), max(span.end, midnight(query.today.date() + DAY, span.timezone))
+    )
+    minute = span.now.replace(second=0, microsecond=0)
+    return sha256(repr([query.url(), minute, run.usage(widest)]).encode()).hexdigest()[:16]
+
+
+def _before(query: OverviewQuery, names: dict[str, list[str | None]]) -> dict[str, dict]:
+    """Look up what the rows of the tables were in the span before."""
+    asked = {name: names[name][:ROWS] for name in TABLES[1:] if names[name]}
+    answers = run.usage_together(
+        [
+            query.usage(
+                *query.span.before,
+                group_by=(name,),
+                filters={**query.filters, name: tuple(value or "" for value in values)},
+            )
+            for name, values in asked.items()
+        ]
+    ) if asked else []
+    found = {name: _by_name(rows, name) for name, rows in zip(asked, answers, strict=True)}
+    return {name: found.get(name, {}) for name in TABLES}
+
+
+def _by_name(rows: Iterable[UsageRow], dimension: str) -> dict[str | None, Sums]:
+    grouped: dict[str | None, list[UsageRow]] = {}
+    for row in rows:
+        grouped.setdefault(row.group[dimension], []).append(row)
+    return {name: total(own) for name, own in grouped.items()}
+
+
+def _table(
+    dimension: str,
+    names: list[str | None],
+    sums: dict[str | None, Sums],
+    before: dict[str | None, Sums],
+    spend: Compared,
+    palette: dict[str, int],
+) -> Table:
+    def row(name: str | None, now: Sums, then: Sums) -> Row:
+        share = float(now.cost / spend.now.cost) if spend.now.cost else 0.0
+        colour = palette.get(name or "", 0) if dimension == "model" else None
+        return Row(name, now, then, share, colour)
+
+    shown = [row(name, sums[name], before.get(name, Sums())) for name in names[:ROWS]]
+    if len(names) <= ROWS:
+        return Table(dimension, shown, None)
+    rest, rest_before = spend.now, spend.before
+    for one in shown:
+        rest, rest_before = rest - one.now, rest_before - one.before
+    return Table(dimension, shown, row(None, rest, rest_before))
+
+
+def _series(
+    rows: list[UsageRow], span: Span, dearest: list[str], palette: dict[str, int]
+) -> list[Series]:
+    """Return the bars' parts: the dearest models, then all others together in grey."""
+    parts = []
+    for name in [*dearest, None]:
+        own = [
+            row
+            for row in rows
+            if (row.group["model"] == name if name else row.group["model"] not in dearest)
+        ]
+        if not own:
+            continue
+        calls = [0] * len(span.starts)
+        for row in own:
+            calls[span.place(row.start)] += row.calls
+        costs = _costs(own, span.place, len(span.starts))
+        parts.append(Series(name, palette.get(name or "", 0), costs, calls))
+    return parts
+
+
+def _costs(rows: list[UsageRow], place: object, count: int) -> list[Decimal]:
+    costs = [NOTHING] * count
+    for row in rows:
+        costs[min(place(row.start), count - 1)] += row.cost_usd
+    return costs
+
+
+def _same_span_of_last_month(now: datetime) -> tuple[datetime, datetime]:
+    """Return last month up to the same day and time; all of it where it is shorter."""
+    this = midnight(now.date().replace(day=1), now.tzinfo)
+    last = midnight((this.date() - DAY).replace(day=1), now.tzinfo)
+    until = _wall(last + (now.replace(tzinfo=None) - this.replace(tzinfo=None)))
+    return last, min(until, this) if until > last else last + timedelta(seconds=1)
+
+
+def _wall(at: datetime) -> datetime:
+    """Return a time on the wall as one that exists (clocks may have skipped it)."""
+    return at.astimezone(spans.UTC).astimezone(at.tzinfo)
+
+
+def _written(at: datetime, zone: object) -> str:
+    """Write a moment the way it stands in a URL: as a day where it is the beginning of one."""
+    local = at.astimezone(zone)
+    return local.date().isoformat() if spans.is_midnight(local) else local.isoformat()
