@@ -11,6 +11,7 @@ import warnings
 from typing import Any
 
 from celery import Celery
+from celery.exceptions import CPendingDeprecationWarning
 from celery.platforms import SecurityWarning
 from celery.signals import setup_logging, task_postrun, task_prerun, worker_init
 from django.conf import settings
@@ -102,8 +103,12 @@ app.autodiscover_tasks()
 @setup_logging.connect
 def _configure_logging(**_: Any) -> None:
     logs.configure(settings.LOGGING)
-    for noisy in ("celery", "kombu", "pgmq", "psycopg.pool"):
+    # About a default that is to change in Celery 6, told again at each lost connection.
+    warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
+    for noisy in ("celery", "kombu", "pgmq"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # It tells each of its attempts to reconnect; the consumer says once that the broker is gone.
+    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
     logging.getLogger("celery.app.trace").addFilter(_without_values)
 
 

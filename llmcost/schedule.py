@@ -9,12 +9,15 @@ their names.
 """
 
 import logging
+import os
+import signal
 import time
 import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from celery.beat import Scheduler
+from celery.signals import beat_init
 from django.db import connection, transaction
 from django.db.utils import Error as DatabaseError
 from kombu.exceptions import OperationalError as BrokerError
@@ -52,7 +55,7 @@ class TickScheduler(Scheduler):
 
     def setup_schedule(self) -> None:
         """Leave Celery's own schedule empty; ours is `every`."""
-        self.data = {}
+        self.data: dict[str, Any] = {}
 
     def tick(self, *_args: Any, **_kwargs: Any) -> float:
         """Publish what is due and return the seconds until something may be due again."""
@@ -77,3 +80,14 @@ class TickScheduler(Scheduler):
                 return False
             self.app.send_task(task, expires=max(period, SHORTEST_EXPIRY), retry=False)
         return True
+
+
+@beat_init.connect
+def _stop_at_once(**_: Any) -> None:
+    """End on the signal itself: there is nothing to save, and an open slot is nobody's.
+
+    Celery raises SystemExit from its handler, which is lost when it strikes inside a destructor,
+    and then the scheduler runs on.
+    """
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_: os._exit(0))

@@ -8,6 +8,7 @@ makes them is used for nothing besides.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -173,14 +174,12 @@ def _make_database(connection: Connection, database: str) -> None:
     connection.autocommit = True
     known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database])
     if known.fetchone() is None:
-        try:
+        with suppress(errors.DuplicateDatabase):  # another process was first
             connection.execute(
                 sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8'").format(
                     sql.Identifier(database), sql.Identifier(OWNER)
                 )
             )
-        except errors.DuplicateDatabase:
-            pass  # another process was first
 
 
 def _hand_over_schema(cursor: Cursor, database: str) -> None:
@@ -221,7 +220,9 @@ def _install_broker(cursor: Cursor, database: str) -> None:
         return
     name = sql.Identifier(database)
     # pgmq's script says CREATE SCHEMA IF NOT EXISTS, which needs the right even if it does exist.
-    cursor.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(name, sql.Identifier(BROKER)))
+    cursor.execute(
+        sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(name, sql.Identifier(BROKER))
+    )
     cursor.execute(f"CREATE SCHEMA pgmq AUTHORIZATION {BROKER}")
     cursor.execute(f"SET LOCAL ROLE {BROKER}")
     cursor.execute(get_embedded_install_sql())

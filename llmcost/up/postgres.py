@@ -16,11 +16,11 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from urllib.parse import quote
 
 from llmcost.up import CannotStart
@@ -198,7 +198,7 @@ class EmbeddedPostgres:
             return installed / "bin"
         return _copy_for_others(installed)
 
-    def _as_its_user(self) -> dict[str, object]:
+    def _as_its_user(self) -> dict[str, Any]:
         environment = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
         if self._user is None:
             return {"env": environment, "cwd": "/"}
@@ -275,10 +275,20 @@ class EmbeddedPostgres:
             )
 
     def _forget_dead_server(self) -> None:
-        """Remove a pid file whose number now is some other process; the server would refuse."""
-        lines = self._pid_file()
-        if lines and lines[0].isdigit() and command_of(int(lines[0])) and self.pid is None:
-            (self.cluster / "postmaster.pid").unlink(missing_ok=True)
+        """Let a server that was killed not keep its successor from starting.
+
+        PostgreSQL believes in the process number that it finds, though it may be another process
+        by now, or one that nobody has collected. A number that it does not believe in is its
+        parent's: ours. The rest of the file stays, because by it the server recognises children
+        of its predecessor that still write.
+        """
+        if self.pid is not None:
+            return
+        if lines := self._pid_file():
+            text = "\n".join([str(os.getpid()), *lines[1:], ""])
+            (self.cluster / "postmaster.pid").write_text(text)
+        for left in self.socket_dir.glob(".s.PGSQL.*"):
+            left.unlink(missing_ok=True)
 
     def _write_access_rules(self) -> None:
         """Let the superuser in by who asks the kernel, everybody else by password."""
@@ -337,7 +347,7 @@ def _copy_for_others(installed: Path) -> Path:
         for program in ("postgres", "initdb"):
             shutil.copy(installed / "bin" / program, draft / "bin" / program)
         for folder, _, files in os.walk(draft):
-            os.chmod(folder, 0o755)
+            os.chmod(folder, 0o755)  # noqa: S103 - programs that anyone may install
             for name in files:
                 os.chmod(Path(folder) / name, 0o755 if folder.endswith("bin") else 0o644)
         draft.rename(place)
@@ -346,10 +356,8 @@ def _copy_for_others(installed: Path) -> Path:
 
 def _reap(pid: int) -> None:
     """Collect the exit of a server that is our own child, so that it does not look alive."""
-    try:
+    with suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        pass
 
 
 def _short_hash(path: Path) -> str:

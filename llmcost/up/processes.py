@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 # Every supervised process carries this variable with its data directory as the value, and so do
@@ -84,10 +85,8 @@ def end_marked(data_dir: Path, *, grace: float) -> int:
 
 def signal_quietly(pid: int, signum: int) -> None:
     """Signal a process that may be gone already."""
-    try:
+    with suppress(ProcessLookupError):
         os.kill(pid, signum)
-    except ProcessLookupError:
-        pass
 
 
 def _environment(process: Path) -> list[bytes]:

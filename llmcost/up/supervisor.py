@@ -12,8 +12,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from llmcost.up.processes import MARK, die_with_parent
 
@@ -71,7 +73,7 @@ class Supervisor:
     _stops: int = 0
     _stopping: bool = False
 
-    def __enter__(self) -> "Supervisor":
+    def __enter__(self) -> Self:
         wake, awoken = socket.socketpair()
         for end in (wake, awoken):
             end.setblocking(False)
@@ -243,26 +245,20 @@ class Supervisor:
 
 
 def _signal_group(pid: int, signum: signal.Signals) -> None:
-    try:
+    with suppress(ProcessLookupError, PermissionError):  # nobody is left in it
         os.killpg(pid, signum)
-    except (ProcessLookupError, PermissionError):
-        pass  # nobody is left in it
 
 
 def _drain(wake: socket.socket) -> None:
-    try:
+    with suppress(BlockingIOError):
         while wake.recv(4096):
             pass
-    except BlockingIOError:
-        pass
 
 
 def _write(text: bytes) -> None:
-    try:
+    with suppress(OSError):  # nobody reads us any more; the children matter more
         sys.stdout.buffer.write(text)
         sys.stdout.buffer.flush()
-    except OSError:
-        pass  # nobody reads us any more; the children matter more
 
 
 def _in_words(exit_code: int) -> str:

@@ -15,4 +15,4 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Replace this process; it does not return."""
-        os.execv(sys.executable, [sys.executable, "-m", "llmcost.up"])
+        os.execv(sys.executable, [sys.executable, "-m", "llmcost.up"])  # noqa: S606 - ourselves
