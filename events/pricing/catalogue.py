@@ -4,6 +4,7 @@ Looking a model up takes about 100 µs, a rate's arithmetic about 2, so resolved
 """
 
 import hashlib
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -11,7 +12,13 @@ from importlib.metadata import version
 
 import msgspec
 from genai_prices import data_snapshot
-from genai_prices.types import ModelInfo, TieredPrices, TimeOfDateConstraint
+from genai_prices.types import (
+    ConditionalPrice,
+    ModelInfo,
+    PriceVariant,
+    TieredPrices,
+    TimeOfDateConstraint,
+)
 from genai_prices.units import UnitDef, _get_registry
 
 from events.pricing.cost import Rate, Unit
@@ -70,9 +77,9 @@ def rate_for(provider: str | None, model: str, tier: str | None, at: datetime) -
     if found is None:
         raise Unpriced(UNKNOWN_MODEL)
     moment = at.replace(second=0, microsecond=0)
-    if not _depends_on_time_of_day(*found):
+    if not found.depends_on_time_of_day:
         moment = moment.replace(hour=0, minute=0)
-    resolved = _resolve(*found, None if tier == "standard" else tier, moment)
+    resolved = _resolve(found, None if tier == "standard" else tier, moment)
     if isinstance(resolved, str):
         raise Unpriced(resolved)
     return resolved
@@ -81,54 +88,52 @@ def rate_for(provider: str | None, model: str, tier: str | None, at: datetime) -
 def provider_of(model: str) -> str | None:
     """Return whose model this is where its name alone tells, else None."""
     found = _find(None, model)
-    return found[0] if found else None
+    return found.provider if found else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Found:
+    """A model of the catalogue; compared by identity, so that it can key a cache."""
+
+    provider: str
+    info: ModelInfo
+    is_providers_own: bool
+    depends_on_time_of_day: bool
 
 
 @lru_cache(maxsize=20_000)
-def _find(provider: str | None, model: str) -> tuple[str, str] | None:
-    """Return the catalogue's ids of provider and model."""
+def _find(provider: str | None, model: str) -> _Found | None:
     snapshot = data_snapshot.get_snapshot()
     for name in model_names(model):
         try:
             owner, info = snapshot.find_provider_model(name, None, provider, None)
         except LookupError:
             continue
-        return owner.id, info.id
+        conditions: list[ConditionalPrice | PriceVariant] = [*(info.price_variants or ())]
+        if isinstance(info.prices, list):
+            conditions += info.prices
+        return _Found(
+            owner.id,
+            info,
+            any(info is own for own in owner.models),
+            any(isinstance(one.constraint, TimeOfDateConstraint) for one in conditions),
+        )
     return None
 
 
-@lru_cache(maxsize=5_000)
-def _model(provider: str, model: str) -> ModelInfo:
-    for owner in data_snapshot.get_snapshot().providers:
-        if owner.id == provider:
-            found = owner.find_model(model, all_providers=data_snapshot.get_snapshot().providers)
-            if found:
-                return found
-    raise LookupError(provider)
-
-
-@lru_cache(maxsize=5_000)
-def _depends_on_time_of_day(provider: str, model: str) -> bool:
-    info = _model(provider, model)
-    conditions = [*(info.price_variants or ())]
-    if isinstance(info.prices, list):
-        conditions += info.prices
-    return any(isinstance(one.constraint, TimeOfDateConstraint) for one in conditions)
-
-
 @lru_cache(maxsize=50_000)
-def _resolve(provider: str, model: str, tier: str | None, at: datetime) -> Rate | str:
-    info = _model(provider, model)
-    prices = dict(info.get_prices(at).__dict__)
+def _resolve(found: _Found, tier: str | None, at: datetime) -> Rate | str:
+    prices = dict(found.info.get_prices(at).__dict__)
     if tier is not None:
-        special = _tier_prices(info, tier, at)
+        # A host that resells a model (Azure, OpenRouter) has tiers of its own or none.
+        special = _tier_prices(found.info, tier, at) if found.is_providers_own else {}
         if not special:
             return UNKNOWN_TIER
         prices |= special
     units = _units(prices)
     if not units:
         return NOT_BY_TOKENS
-    return _rate(provider, info.id, units)
+    return _rate(found.provider, found.info.id, units)
 
 
 def _tier_prices(info: ModelInfo, tier: str, at: datetime) -> dict[str, Decimal | TieredPrices]:

@@ -6,7 +6,7 @@ same sums; the second looks up what the rows of the tables were in the period be
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from hashlib import sha256
 from urllib.parse import urlencode
@@ -16,7 +16,7 @@ from django.http import QueryDict
 from events.reports import run, spans
 from events.reports.colours import colours
 from events.reports.parse import filters_from, midnight, moment_from, timezone_from
-from events.reports.query import DIMENSIONS, UsageQuery
+from events.reports.query import UsageQuery
 from events.reports.run import UsageRow
 from events.reports.spans import DAY, WEEK, Span
 from llmcost import clock
@@ -25,10 +25,11 @@ from projects.models import Project
 
 RANGES = ("24h", "7d", "30d", "custom")
 DEFAULT_RANGE = "30d"
-SHOWN_PARAMETERS = ("range", "from", "to", *(f"filter.{name}" for name in DIMENSIONS))
 TABLES = ("model", "feature", "user_id", "prompt_version")
 ROWS = 6  # of a table, and so many models get a colour of their own in the chart
 NOTHING = Decimal(0)
+# A span needs some length, also in the very moment that a day begins.
+AN_INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +131,11 @@ class Sums:
         priced = self.calls - self.unpriced
         return self.cost / priced if priced else None
 
+    @property
+    def is_unpriced(self) -> bool:
+        """Whether there are calls, and no price is known for any: their cost is not nothing."""
+        return bool(self.calls) and self.calls == self.unpriced
+
     def __sub__(self, other: "Sums") -> "Sums":
         return Sums(*(getattr(self, name) - getattr(other, name) for name in self.__slots__))
 
@@ -203,8 +209,9 @@ def overview(query: OverviewQuery) -> Overview:
     span, today = query.span, query.today
     month = today.replace(day=1)
     tomorrow = midnight(today.date() + DAY, span.timezone)
-    before_today = _wall(today - WEEK), _wall(span.now.astimezone(span.timezone) - WEEK)
-    before_month = _same_span_of_last_month(span.now.astimezone(span.timezone))
+    now = span.now.astimezone(span.timezone)
+    before_today = _wall(today - WEEK), _wall(max(now, today + AN_INSTANT) - WEEK)
+    before_month = _same_span_of_last_month(now)
     whole = {"start": span.start, "end": span.end}
     bars, bars_before, days, before_day, before_days, usual, *tops = run.usage_together(
         [
@@ -338,16 +345,16 @@ def _same_span_of_last_month(now: datetime) -> tuple[datetime, datetime]:
     """Return last month up to the same day and time; all of it where it is shorter."""
     this = midnight(now.date().replace(day=1), now.tzinfo)
     last = midnight((this.date() - DAY).replace(day=1), now.tzinfo)
-    until = _wall(last + (now.replace(tzinfo=None) - this.replace(tzinfo=None)))
-    return last, min(until, this) if until > last else last + timedelta(seconds=1)
+    elapsed = max(now.replace(tzinfo=None) - this.replace(tzinfo=None), AN_INSTANT)
+    return last, min(_wall(last + elapsed), this)
 
 
 def _wall(at: datetime) -> datetime:
     """Return a time on the wall as one that exists (clocks may have skipped it)."""
-    return at.astimezone(spans.UTC).astimezone(at.tzinfo)
+    return at.astimezone(UTC).astimezone(at.tzinfo)
 
 
-def _written(at: datetime, zone: object) -> str:
+def _written(at: datetime, zone: tzinfo) -> str:
     """Write a moment the way it stands in a URL: as a day where it is the beginning of one."""
     local = at.astimezone(zone)
     return local.date().isoformat() if spans.is_midnight(local) else local.isoformat()

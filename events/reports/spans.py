@@ -74,6 +74,10 @@ class Span:
         """Return the place of the bar beside which a moment of the span before stands."""
         return self.place(self._moved(at, self.shift))
 
+    def start_before(self, place: int) -> datetime:
+        """Return the moment of the span before that a bar's beginning is compared with."""
+        return self._moved(self.starts[place], -self.shift).astimezone(self.timezone)
+
     def ends(self, place: int) -> datetime:
         """Return where a bar ends."""
         return self.starts[place + 1] if place + 1 < len(self.starts) else self.end
