@@ -1,5 +1,7 @@
 """The standing cast and the real things they use: PostgreSQL, the site, the clock."""
 
+import io
+import logging
 import os
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -124,3 +126,15 @@ def api() -> Callable[..., Any]:
         )
 
     return call
+
+
+@pytest.fixture
+def log_lines() -> Iterator[Callable[[], str]]:
+    """What the processes of the product would have written to their logs so far."""
+    [handler] = [one for one in logging.getLogger().handlers if one.get_name() == "stderr"]
+    written = io.StringIO()
+    ours = logging.StreamHandler(written)
+    ours.setFormatter(handler.formatter)
+    logging.getLogger().addHandler(ours)
+    yield written.getvalue
+    logging.getLogger().removeHandler(ours)
