@@ -102,7 +102,8 @@ def connect(dsn: str, database: str | None = None) -> Connection:
                 prepare_threshold=None,  # a transaction-mode pooler keeps no prepared statement
             )
         except (psycopg.OperationalError, psycopg.ProgrammingError) as error:
-            reason = str(error).strip().splitlines()[-1] if str(error).strip() else "no answer"
+            # "connection failed: connection to server at … failed: Connection refused\n\tIs the …"
+            reason = str(error).strip().split("\n")[0].split("failed: ")[-1] or "no answer"
             if database is None and f'"{wanted}" does not exist' in reason:
                 continue  # a database that is still to be made
             parts = urlsplit(dsn)
