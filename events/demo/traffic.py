@@ -30,8 +30,12 @@ USERS = 180
 FEATURES = {"conv": "chat", "code": "coding"}
 # Share of a day's calls by hour (UTC), and of a week's by day from Monday.
 HOURS = {
-    "conv": (6, 4, 3, 3, 4, 8, 18, 38, 62, 80, 88, 86, 76, 84, 90, 86, 76, 64, 54, 48, 40, 30, 18, 10),
-    "code": (3, 2, 1, 1, 2, 5, 14, 40, 78, 96, 98, 90, 58, 82, 96, 94, 84, 60, 34, 22, 16, 12, 8, 5),
+    "conv": (
+        6, 4, 3, 3, 4, 8, 18, 38, 62, 80, 88, 86, 76, 84, 90, 86, 76, 64, 54, 48, 40, 30, 18, 10,
+    ),
+    "code": (
+        3, 2, 1, 1, 2, 5, 14, 40, 78, 96, 98, 90, 58, 82, 96, 94, 84, 60, 34, 22, 16, 12, 8, 5,
+    ),
 }  # fmt: skip
 WEEKDAYS = {
     "conv": (96, 100, 100, 98, 90, 46, 42),
@@ -210,7 +214,7 @@ def _users(feature: str) -> tuple[list[str], list[float]]:
     count = USERS if feature == "chat" else USERS // 3
     names = [f"u_{hashlib.sha256(f'{SEED} {n}'.encode()).hexdigest()[:6]}" for n in range(USERS)]
     order = random.Random(f"{SEED} {feature}").sample(names, count)  # noqa: S311 - see history
-    return order, list(accumulate(1 / (rank + 3) ** 1.1 for rank in range(count)))
+    return order, list(accumulate(1 / (rank + 3) ** 1.25 for rank in range(count)))
 
 
 def _uuid7(at: datetime, number: int) -> UUID:
