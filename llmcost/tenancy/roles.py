@@ -135,13 +135,15 @@ def _make_roles(connection: Connection, cursor: Cursor, installation: Installati
         cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role])
         if cursor.fetchone() is None:
             # Whatever is dangerous (SUPERUSER, BYPASSRLS, CREATEROLE) is off unless asked for.
-            cursor.execute(f"CREATE ROLE {role} NOLOGIN NOINHERIT")
+            cursor.execute(f"CREATE ROLE {role} NOLOGIN")
     for role, password in logins.items():
         # Only the verifier travels: a server that logs its DDL never sees the password.
         verifier = connection.pgconn.encrypt_password(
             password.encode(), role.encode(), b"scram-sha-256"
         ).decode()
-        cursor.execute(f"ALTER ROLE {role} LOGIN NOINHERIT PASSWORD '{verifier}'")
+        # The owner alone inherits: as the database's owner, what may be done in its schema.
+        inherits = "INHERIT" if role == OWNER else "NOINHERIT"
+        cursor.execute(f"ALTER ROLE {role} LOGIN {inherits} PASSWORD '{verifier}'")
     for name, value in APP_SETTINGS.items():
         cursor.execute(f"ALTER ROLE {APP} SET {name} = '{value}'")
     _refuse_dangerous_roles(cursor)
