@@ -90,7 +90,7 @@ class UsageApi(ProjectApi):
 
 
 def _body(request: Request) -> bytes:
-    http = request._request
+    http = request._request  # noqa: SLF001 - DRF has no public name for it
     kind = (http.content_type or "").lower()
     if kind not in ("application/json", ""):
         raise UnsupportedMediaType

@@ -50,7 +50,6 @@ OUTCOME = {
         },
     },
 }
-_WHOLE = {"type": "integer"}
 USAGE = {
     "type": "object",
     "properties": {
@@ -65,9 +64,9 @@ USAGE = {
                 "properties": {
                     "start": {"type": "string", "format": "date-time", "nullable": True},
                     **{name: {"type": "string", "nullable": True} for name in DIMENSIONS},
-                    **dict.fromkeys(MEASURES, _WHOLE),
+                    **{name: {"type": "integer"} for name in MEASURES},
                     "cost_usd": {"type": "string", "description": "Decimal, in US dollars."},
-                    **dict.fromkeys(LATENCIES, {"type": "number", "nullable": True}),
+                    **{name: {"type": "number", "nullable": True} for name in LATENCIES},
                 },
             },
         },
@@ -75,7 +74,10 @@ USAGE = {
 }
 USAGE_PARAMETERS: list[dict[str, Any]] = [
     {"name": "from", "description": "Inclusive; RFC 3339 or a date. Default: 30 days ago."},
-    {"name": "to", "description": "Exclusive; RFC 3339 or a date. Default: 24 hours ahead, the latest an event may be."},
+    {
+        "name": "to",
+        "description": "Exclusive; RFC 3339 or a date. Default: 24 hours ahead.",
+    },
     {"name": "interval", "enum": list(INTERVALS), "description": "Left out: the whole span."},
     {"name": "group_by", "description": f"Any of {', '.join(DIMENSIONS)}, with commas."},
     *(

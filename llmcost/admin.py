@@ -75,14 +75,10 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         """Nothing is made here."""
         return False
 
-    def has_change_permission(
-        self, request: HttpRequest, obj: models.Model | None = None
-    ) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
         """Nothing is changed here."""
         return False
 
-    def has_delete_permission(
-        self, request: HttpRequest, obj: models.Model | None = None
-    ) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
         """Deletion is a request with a receipt, not a button."""
         return False

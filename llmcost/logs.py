@@ -19,6 +19,9 @@ from django.http import HttpRequest, HttpResponse
 # A key in a log is a leaked key: whatever looks like one is cut before the line is written.
 KEY_SHAPE = re.compile(r"(llmc_(?:live|test)_)[0-9A-Za-z]+")
 
+# The attribute of a request that holds its id.
+REQUEST_ID = "request_id"
+
 logger = logging.getLogger("llmcost.requests")
 
 
@@ -78,7 +81,8 @@ def _where_it_failed(_logger: Any, _name: str, event: dict[str, Any]) -> dict[st
     if not isinstance(exception, BaseException):
         return event
     lines = traceback.format_list(traceback.extract_tb(exception.__traceback__))
-    kinds, cause = [], exception
+    kinds: list[str] = []
+    cause: BaseException | None = exception
     while cause is not None and len(kinds) < 5:
         state = getattr(cause, "sqlstate", None)
         kinds.append(f"{type(cause).__qualname__}[{state}]" if state else type(cause).__qualname__)
@@ -108,11 +112,12 @@ class RequestIdMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         began = time.perf_counter()
-        request.request_id = f"req_{uuid_utils.uuid7().hex}"
+        request_id = f"req_{uuid_utils.uuid7().hex}"
+        setattr(request, REQUEST_ID, request_id)
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request.request_id)
+        structlog.contextvars.bind_contextvars(request_id=request_id)
         response = self.get_response(request)
-        response["X-Request-Id"] = request.request_id
+        response["X-Request-Id"] = request_id
         match = request.resolver_match
         logger.info(
             "request",

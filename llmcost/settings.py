@@ -149,7 +149,10 @@ def _database(role: str) -> dict[str, Any]:
 DATABASES = {"default": _database(DATABASE_ROLE)}
 CACHES = {
     # Shared by every process, because rate limits must be.
-    "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "llmcost_cache"}
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "llmcost_cache",
+    }
 }
 
 # --- Sign-in (django-allauth) ----------------------------------------------------------------
@@ -220,6 +223,7 @@ CSRF_COOKIE_NAME = "__Host-csrf" if _TLS else "csrf"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _TLS
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_AGE = None  # a session cookie: it protects forms, it need not outlive the visit
 CSRF_TRUSTED_ORIGINS = [] if LOCAL_MODE else [PUBLIC_URL]
 CSRF_FAILURE_VIEW = "llmcost.errors.csrf_failure"
 SECURE_HSTS_SECONDS = 63_072_000 if _TLS else 0

@@ -54,9 +54,7 @@ class ApiKey(models.Model):
 
     account = models.ForeignKey(Account, models.CASCADE, related_name="+")
     # The constraint in the database is on (account, project): see the migration.
-    project = models.ForeignKey(
-        Project, models.CASCADE, related_name="keys", db_constraint=False
-    )
+    project = models.ForeignKey(Project, models.CASCADE, related_name="keys", db_constraint=False)
     name = models.CharField("Name", max_length=100)
     digest = models.CharField(max_length=64, help_text="HMAC-SHA256 with a pepper of the ring.")
     hint = models.CharField(max_length=24, help_text="Prefix and last four characters.")

@@ -47,9 +47,7 @@ def issue_first_key(project: Project, *, by: User) -> tuple[ApiKey, str] | None:
 
     The project's row is locked, because a page that is opened twice asks twice at once.
     """
-    Project.objects.select_for_update(no_key=True).get(
-        account_id=project.account_id, pk=project.pk
-    )
+    Project.objects.select_for_update(no_key=True).get(account_id=project.account_id, pk=project.pk)
     if ApiKey.objects.filter(account_id=project.account_id, project=project).exists():
         return None
     return issue_key(project, name="First key", scopes=[Scope.INGEST, Scope.READ], by=by)
@@ -57,7 +55,5 @@ def issue_first_key(project: Project, *, by: User) -> tuple[ApiKey, str] | None:
 
 def revoke_key(project: Project, key_id: int) -> bool:
     """Close a key of this project; False if it is not there or closed already."""
-    key = ApiKey.objects.filter(
-        account_id=project.account_id, project=project, pk=key_id
-    ).first()
+    key = ApiKey.objects.filter(account_id=project.account_id, project=project, pk=key_id).first()
     return bool(key and key.revoke(clock.now()))

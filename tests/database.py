@@ -103,7 +103,11 @@ def _url(database: str) -> str:
 
 
 def _state_of_migrations() -> str:
-    files = [*REPOSITORY.glob("*/migrations/*.py"), *(REPOSITORY / "llmcost/tenancy").glob("*.py"), Path(__file__)]
+    files = [
+        *REPOSITORY.glob("*/migrations/*.py"),
+        *(REPOSITORY / "llmcost/tenancy").glob("*.py"),
+        Path(__file__),
+    ]
     digest = hashlib.sha256((REPOSITORY / "requirements.txt").read_bytes())
     for file in sorted(files):
         digest.update(file.read_bytes())

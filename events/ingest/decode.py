@@ -108,9 +108,7 @@ def _split(body: bytes) -> list[msgspec.Raw]:
 # `Infinity`. The standard library's scanner can; its values are not used, only where they end.
 _scan = json.JSONDecoder(parse_int=len, parse_float=len).raw_decode
 _SPACE = re.compile(r"[ \t\r\n]*")
-_NOT_JSON = (
-    'The body must be JSON in UTF-8: one event, an array of events, or {"events": [...]}.'
-)
+_NOT_JSON = 'The body must be JSON in UTF-8: one event, an array of events, or {"events": [...]}.'
 
 
 def _split_leniently(body: bytes) -> list[msgspec.Raw]:
@@ -125,22 +123,23 @@ def _split_leniently(body: bytes) -> list[msgspec.Raw]:
                 events = [text[at:end]]
         else:
             events, end = _elements(text, at)
-        if _skip(text, end) != len(text):
-            raise ValueError  # something follows
+        _expect_end(text, end)
     except (ValueError, IndexError, RecursionError):
         raise MalformedJson(_NOT_JSON) from None
     return [msgspec.Raw(event.encode()) for event in events]
 
 
 def _skip(text: str, at: int) -> int:
-    return _SPACE.match(text, at).end()
+    match = _SPACE.match(text, at)
+    return match.end() if match else at
 
 
 def _elements(text: str, at: int) -> tuple[list[str], int]:
     """Cut an array into its elements; return them and where the array ends."""
     if text[at] != "[":
         raise ValueError
-    found, at = [], _skip(text, at + 1)
+    found: list[str] = []
+    at = _skip(text, at + 1)
     while text[at] != "]":
         if found:
             at = _skip(text, _expect(text, at, ","))
@@ -155,18 +154,22 @@ def _members(text: str, at: int) -> tuple[dict[str, str], int]:
     at = _skip(text, at)
     if text[at] != "{":
         raise ValueError
-    found, at = {}, _skip(text, at + 1)
+    found: dict[str, str] = {}
+    at = _skip(text, at + 1)
     while text[at] != "}":
         if found:
             at = _skip(text, _expect(text, at, ","))
-        name, end = _scan(text, at)
-        if not isinstance(name, str):
-            raise ValueError
+        name, end = _scan(text, _expect(text, at, '"') - 1)
         at = _skip(text, _expect(text, _skip(text, end), ":"))
         _, end = _scan(text, at)
         found[name] = text[at:end]
         at = _skip(text, end)
     return found, at + 1
+
+
+def _expect_end(text: str, at: int) -> None:
+    if _skip(text, at) != len(text):
+        raise ValueError
 
 
 def _expect(text: str, at: int, sign: str) -> int:

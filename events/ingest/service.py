@@ -8,7 +8,7 @@ from django.db import IntegrityError, connection
 from events.ingest.decode import split_events
 from events.ingest.store import NO_PARTITION, store
 from events.ingest.validate import Rejection, validate
-from events.ingest.wire import Event
+from events.ingest.wire import Call
 from events.pricing.price import Price, price
 from llmcost import clock
 from llmcost.errors import sqlstate
@@ -33,7 +33,7 @@ def ingest(account_id: int, project_id: int, body: bytes) -> Outcome:
     """
     now = clock.now()
     batch = validate(split_events(body), body, now)
-    prices = [price(event, event.created_at) for event in batch.events]
+    prices = [price(event) for event in batch.events]
     accepted = _store(account_id, project_id, batch.events, prices) if batch.events else 0
     logger.info(
         "events_ingested",
@@ -52,7 +52,7 @@ def ingest(account_id: int, project_id: int, body: bytes) -> Outcome:
     )
 
 
-def _store(account_id: int, project_id: int, events: list[Event], prices: list[Price]) -> int:
+def _store(account_id: int, project_id: int, events: list[Call], prices: list[Price]) -> int:
     try:
         return store(account_id, project_id, events, prices)
     except IntegrityError as error:

@@ -9,7 +9,7 @@ import msgspec
 from django.db import connection
 
 from events.ingest.identity import id_month
-from events.ingest.wire import Event
+from events.ingest.wire import Call
 from events.pricing.cost import Rate
 from events.pricing.price import Price
 from events.sql import statement
@@ -59,11 +59,15 @@ class _Row(msgspec.Struct, omit_defaults=True, gc=False):
     prompt_version: str | None = None
 
 
-def store(account_id: int, project_id: int, events: list[Event], prices: list[Price]) -> int:
+def store(account_id: int, project_id: int, events: list[Call], prices: list[Price]) -> int:
     """Commit a batch; return how many of its events were new. The rest were there already."""
     rows = _encode([_row(event, price) for event, price in zip(events, prices, strict=True)])
     _keep_rates(prices)
-    params = {"account": account_id, "project": project_id, "rows": rows.decode()}
+    params: dict[str, int | str] = {
+        "account": account_id,
+        "project": project_id,
+        "rows": rows.decode(),
+    }
     with tenant(account_id), connection.cursor() as cursor:
         cursor.execute(statement("insert_events"), params)
         accepted = sum(calls for (calls,) in cursor.fetchall())
@@ -72,7 +76,7 @@ def store(account_id: int, project_id: int, events: list[Event], prices: list[Pr
     return accepted
 
 
-def _row(event: Event, price: Price) -> _Row:
+def _row(event: Call, price: Price) -> _Row:
     return _Row(
         event_id=event.event_id,
         id_month=id_month(event.event_id),
@@ -106,7 +110,7 @@ def _row(event: Event, price: Price) -> _Row:
 
 
 def _keep_rates(prices: list[Price]) -> None:
-    """Write down each rate the first time this process uses it, so that every price stays proved."""
+    """Write down each rate when this process first uses it, so that every price stays proved."""
     rates = {price.rate.id: price.rate for price in prices if price.rate}
     for rate_id in rates.keys() - _known_rates:
         _keep_rate(rates[rate_id])
@@ -133,5 +137,3 @@ def _wake_folder(account_id: int) -> None:
     _woken[account_id] = now
     at = clock.now()
     DueWork.objects.filter(kind=FOLD, account_id=account_id, due_at__gt=at).update(due_at=at)
-
-

@@ -10,7 +10,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -24,6 +24,7 @@ from events.ingest.wire import (
     MESSAGES,
     REQUIRED,
     SPELLINGS,
+    Call,
     Event,
 )
 from events.pricing.cost import PLACES
@@ -41,9 +42,7 @@ _STRICT_COST = re.compile(_COST_TEXT, re.ASCII)
 # Bytes that call for the careful path: escapes (control characters, disguised names), raw control
 # characters that JSON allows (DEL and C1), and costs as strings of an unusual form.
 _CAREFUL = re.compile(
-    rb'\\[ubfnrt]|\x7f|\xc2[\x80-\x9f]|"cost(?:_usd|Usd)"\s*:\s*"(?!'
-    + _COST_TEXT.encode()
-    + rb'")'
+    rb'\\[ubfnrt]|\x7f|\xc2[\x80-\x9f]|"cost(?:_usd|Usd)"\s*:\s*"(?!' + _COST_TEXT.encode() + rb'")'
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
@@ -63,8 +62,10 @@ _PARTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     (
         "input_tokens",
         ("cached_input_tokens", "cache_write_tokens"),
-        "must contain cached_input_tokens + cache_write_tokens; Anthropic and Bedrock count them "
-        "apart: send input_tokens + cache_read + cache_creation as input_tokens",
+        (
+            "must contain cached_input_tokens + cache_write_tokens; Anthropic and Bedrock count "
+            "them apart: send input_tokens + cache_read + cache_creation as input_tokens"
+        ),
     ),
     ("cache_write_tokens", ("cache_write_1h_tokens",), "must contain cache_write_1h_tokens"),
     ("input_tokens", ("input_audio_tokens",), "must contain input_audio_tokens"),
@@ -89,7 +90,7 @@ class Rejection(msgspec.Struct, frozen=True):
 class Batch:
     """What became of a request's events."""
 
-    events: list[Event] = field(default_factory=list)
+    events: list[Call] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
     unknown_fields: set[str] = field(default_factory=set)
 
@@ -110,24 +111,24 @@ def validate(raws: list[msgspec.Raw], body: bytes, now: datetime) -> Batch:
     careful = _CAREFUL.search(body) is not None
     latest = now + AHEAD
     for index, raw in enumerate(raws):
+        event = None if careful else _at_once(raw)
         try:
-            event = None
-            if not careful:
-                try:
-                    event = _decode(raw)
-                except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                    event = None
             if event is None:
                 event = _field_by_field(raw, batch)
             batch.events.append(_settle(event, now, latest))
         except _Refused as refused:
-            batch.rejected.append(
-                Rejection(index, refused.code, refused.name, refused.message)
-            )
+            batch.rejected.append(Rejection(index, refused.code, refused.name, refused.message))
     return batch
 
 
-def _settle(event: Event, now: datetime, latest: datetime) -> Event:
+def _at_once(raw: msgspec.Raw) -> Event | None:
+    try:
+        return _decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None  # whatever it is, the careful path says it better
+
+
+def _settle(event: Event, now: datetime, latest: datetime) -> Call:
     """Apply the rules between fields and fill in id and time. Raises _Refused."""
     if event.event_id is None:
         event.event_id = identity.new_id()
@@ -155,7 +156,7 @@ def _settle(event: Event, now: datetime, latest: datetime) -> Event:
     event.status = event.status or "ok"
     event.user_id = event.user_id or None
     event.provider = event.provider or None
-    return event
+    return cast("Call", event)
 
 
 def _money(cost: Decimal) -> Decimal:
@@ -194,7 +195,9 @@ def _field_by_field(raw: msgspec.Raw, batch: Batch) -> Event:
     try:
         sent = split_fields(bytes(raw))
     except ValueError:
-        raise _Refused("invalid_field", None, "must be a JSON object with an event's fields") from None
+        raise _Refused(
+            "invalid_field", None, "must be a JSON object with an event's fields"
+        ) from None
     values: dict[str, Any] = {}
     unknown = set()
     for spelling, value in sent.items():

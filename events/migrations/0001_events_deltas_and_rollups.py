@@ -219,7 +219,10 @@ def sql(forwards: str, backwards: str) -> migrations.RunSQL:
 
 class Migration(migrations.Migration):
     initial = True
-    dependencies = [("llmcost", "0002_who_asks_and_the_shared_cache"), ("projects", "0002_rows_belong_to_accounts")]
+    dependencies = [
+        ("llmcost", "0002_who_asks_and_the_shared_cache"),
+        ("projects", "0002_rows_belong_to_accounts"),
+    ]
     operations = [
         sql(EVENT, "DROP TABLE events_event"),
         sql(DELTA, "DROP TABLE events_delta"),

@@ -196,5 +196,3 @@ def _rate(provider: str, model: str, units: tuple[Unit, ...]) -> Rate:
     written = msgspec.json.encode([CATALOGUE, provider, model, units])
     number = int.from_bytes(hashlib.sha256(written).digest()[:8]) >> 1  # a positive bigint
     return Rate(number, CATALOGUE, provider, model, units)
-
-

@@ -51,7 +51,8 @@ class Rate:
         A unit is charged for what is not charged by a more special one: cached audio is neither
         cached text nor uncached audio (genai-prices decomposes the same way).
         """
-        total, input_tokens, own = Decimal(0), counts.get("input_tokens", 0), []
+        total, input_tokens = Decimal(0), counts.get("input_tokens", 0)
+        own: list[int] = []
         for unit in self.units:
             count = counts.get(unit.count, 0)
             for place in unit.inside:

@@ -35,7 +35,9 @@ _SAME = {
     "voyage": "voyageai",
     "cloudflare.workers_ai": "cloudflare",
 }
-_BEDROCK_REGION = re.compile(r"^(?:us|us-gov|eu|apac|ap|jp|au|ca|sa|me|af|global)\.(?=[a-z0-9-]+\.)")
+_BEDROCK_REGION = re.compile(
+    r"^(?:us|us-gov|eu|apac|ap|jp|au|ca|sa|me|af|global)\.(?=[a-z0-9-]+\.)"
+)
 
 
 def canonical_provider(name: str) -> str:

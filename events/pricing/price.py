@@ -1,10 +1,9 @@
 """What an event cost, and who says so."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 
-from events.ingest.wire import Event
+from events.ingest.wire import Call
 from events.pricing import catalogue
 from events.pricing.cost import InconsistentCounts, Rate
 from events.pricing.names import canonical_provider
@@ -24,15 +23,16 @@ class Price:
     unpriced_reason: str | None = None
 
 
-def price(event: Event, at: datetime) -> Price:
+def price(event: Call) -> Price:
     """Price one event: the caller's cost stands, and ours beside it; else ours, or none."""
-    if event.provider is not None:
-        provider = canonical_provider(event.provider)
-    else:
-        provider = catalogue.provider_of(event.model)
+    provider = (
+        catalogue.provider_of(event.model)
+        if event.provider is None
+        else canonical_provider(event.provider)
+    )
     reason, rate, own = None, None, None
     try:
-        rate = catalogue.rate_for(provider, event.model, event.service_tier, at)
+        rate = catalogue.rate_for(provider, event.model, event.service_tier, event.created_at)
         own = _cost(rate, event)
     except catalogue.Unpriced as unpriced:
         reason = unpriced.reason
@@ -43,7 +43,7 @@ def price(event: Event, at: datetime) -> Price:
     return Price(provider, own, "catalogue", rate=rate)
 
 
-def _cost(rate: Rate, event: Event) -> Decimal:
+def _cost(rate: Rate, event: Call) -> Decimal:
     counts = {"requests": 1}
     for name in _COUNTS:
         count = getattr(event, name)

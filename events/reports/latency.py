@@ -10,7 +10,7 @@ GROWTH = (1 + MAX_RELATIVE_ERROR) / (1 - MAX_RELATIVE_ERROR)
 
 
 def milliseconds(bucket: int | None) -> float | None:
-    """Return the value that stands for a bucket; exact where only one whole number falls into it."""
+    """Return the value for a bucket; exact where only one whole number falls into it."""
     if bucket is None:
         return None
     if bucket <= 1:

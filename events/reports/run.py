@@ -35,6 +35,7 @@ QUARTER, DAY = timedelta(minutes=15), timedelta(days=1)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _WHOLE_DAY_ZONES = {"UTC", "Etc/UTC", "Etc/UCT", "Etc/Universal", "Etc/Zulu", "UCT", "Zulu"}
 
+
 @dataclass(frozen=True, slots=True)
 class UsageRow:
     """One line of an answer: the interval's start (or None), the group's names, the sums.
@@ -74,7 +75,8 @@ def usage_together(queries: Sequence[UsageQuery]) -> list[list[UsageRow]]:
 
     A page of many panels would otherwise show sums that differ by what arrived in between.
     """
-    parts, params = [], {}
+    parts: list[str] = []
+    params: dict[str, Any] = {}
     for place, query in enumerate(queries):
         sql, own = _statement(query)
         params |= {f"q{place}_{name}": value for name, value in own.items()}
@@ -101,10 +103,14 @@ def _row(query: UsageQuery, values: tuple[Any, ...]) -> UsageRow:
     names = {name: rest[place] or None for place, name in enumerate(query.group_by)}
     sums = rest[len(query.group_by) : len(query.group_by) + len(MEASURES)]
     percentiles = rest[len(query.group_by) + len(MEASURES) :]
+    measured: list[Any] = [
+        value if name == "cost_usd" else int(value)
+        for name, value in zip(MEASURES, sums, strict=True)
+    ]
     return UsageRow(
         start.astimezone(query.timezone) if start else None,
         names,
-        *(value if name == "cost_usd" else int(value) for name, value in zip(MEASURES, sums)),
+        *measured,
         *(milliseconds(number) for number in percentiles),
     )
 
@@ -119,7 +125,9 @@ def _statement(query: UsageQuery) -> tuple[str, dict[str, Any]]:
     }
     keys = ["bucket", *query.group_by]
     ordinals = ", ".join(str(place + 1) for place in range(len(keys)))
-    bucket = f"date_trunc('{query.interval}', bucket, %(tz)s)" if query.interval else "NULL::timestamptz"
+    bucket = (
+        f"date_trunc('{query.interval}', bucket, %(tz)s)" if query.interval else "NULL::timestamptz"
+    )
     chosen = _conditions(query, params)
     parts = _parts(query, params, chosen)
     names = "".join(f", {name}" for name in query.group_by)
@@ -193,13 +201,17 @@ def _parts(query: UsageQuery, params: dict[str, Any], chosen: str) -> _Parts:
         for table, unpacked in (
             (
                 rollup,
-                "key::integer AS number, value::bigint AS calls FROM {table}, "
-                "jsonb_each_text(latencies)",
+                (
+                    "key::integer AS number, value::bigint AS calls FROM {table}, "
+                    "jsonb_each_text(latencies)"
+                ),
             ),
             (
                 "events_delta",
-                "abs(one) AS number, sign(one)::bigint AS calls FROM {table}, "
-                "unnest(latencies) AS one",
+                (
+                    "abs(one) AS number, sign(one)::bigint AS calls FROM {table}, "
+                    "unnest(latencies) AS one"
+                ),
             ),
         ):
             where = f"WHERE {own} AND {span}{chosen}"

@@ -13,7 +13,8 @@ def answer(exception: Exception, context: dict[str, Any]) -> HttpResponse | None
     known = _as_app_error(exception)
     if known is None:
         return None
-    return errors.json_answer(context["request"]._request, known)
+    http = context["request"]._request  # noqa: SLF001 - DRF has no public name for it
+    return errors.json_answer(http, known)
 
 
 def _as_app_error(exception: Exception) -> errors.AppError | None:

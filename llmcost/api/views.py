@@ -8,7 +8,7 @@ from rest_framework.request import Request
 
 
 class JsonAlways(BaseContentNegotiation):
-    """Answer JSON whatever `Accept` says: a program that mistypes a header still reads the error."""
+    """Answer JSON whatever `Accept` says: who mistypes a header still reads the error."""
 
     def select_parser(self, request: Request, parsers: Any) -> Any:
         """Take the first parser; our views check the content type themselves."""

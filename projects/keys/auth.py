@@ -1,5 +1,7 @@
 """Keys in Django REST framework: who calls, and whether the key may."""
 
+from typing import cast
+
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -30,6 +32,6 @@ class HasScope(BasePermission):
     def has_permission(self, request: Request, view: object) -> bool:
         """Raise MissingScope with the name of the scope."""
         scope = getattr(view, "scope", None)
-        if scope not in request.user.scopes:
+        if scope not in cast("Caller", request.auth).scopes:
             raise MissingScope(str(scope))
         return True

@@ -58,9 +58,9 @@ def unprotected_tables(connection: Connection) -> set[str]:
     """Tables that are neither protected nor known to hold nobody's rows."""
     offenders = set()
     for name, enabled, forced, is_partition in connection.execute(_TABLES):
-        if is_partition or name not in GLOBAL_TABLES:
-            if not (enabled and forced):
-                offenders.add(f"{name}: row security is not enabled and forced")
+        holds_rows = is_partition or name not in GLOBAL_TABLES
+        if holds_rows and not (enabled and forced):
+            offenders.add(f"{name}: row security is not enabled and forced")
     return offenders
 
 
@@ -91,7 +91,7 @@ def _as_stored(connection: Connection, expression: str) -> str:
     """Write an expression as PostgreSQL prints a policy."""
     column, _, rest = expression.partition(" = ")
     setting = "NULLIF(current_setting('llmcost.account_id'::text, true), ''::text)"
-    assert "nullif(current_setting('llmcost.account_id', true), '')::bigint" == rest
+    assert rest == "nullif(current_setting('llmcost.account_id', true), '')::bigint"
     return f"({column} = ({setting})::bigint)"
 
 

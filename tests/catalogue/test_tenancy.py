@@ -26,7 +26,10 @@ def test_the_catalogue_has_no(check, catalogue):
 
 
 def test_the_allow_lists_name_only_what_exists(catalogue):
-    tables = {row[0] for row in catalogue.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
+    tables = {
+        row[0]
+        for row in catalogue.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    }
 
     assert set(policies.GLOBAL_TABLES) <= tables
 
@@ -116,7 +119,9 @@ def test_durability_is_as_in_production(db):
 SEEN = " UNION ALL ".join(f"SELECT count(*) FROM {table}" for table in TENANT_TABLES)
 
 
-def test_without_a_tenant_no_row_is_seen_on_a_fresh_and_on_a_used_connection(committed, api, database_name):
+def test_without_a_tenant_no_row_is_seen_on_a_fresh_and_on_a_used_connection(
+    committed, api, database_name
+):
     acme = open_company("Acme", "alice@acme.example")
     api(acme.key, "POST", "/v1/events", {"model": "m", "input_tokens": 1, "output_tokens": 1})
 
@@ -139,7 +144,9 @@ def test_a_foreign_row_cannot_be_written_or_moved(acme, globex):
             )
         with pytest.raises(ProgrammingError, match="row-level security"), transaction.atomic():
             cursor.execute("UPDATE projects_project SET account_id = %s", [globex.account.pk])
-        cursor.execute("UPDATE projects_project SET name = 'x' WHERE account_id = %s", [globex.account.pk])
+        cursor.execute(
+            "UPDATE projects_project SET name = 'x' WHERE account_id = %s", [globex.account.pk]
+        )
         assert cursor.rowcount == 0
 
 

@@ -19,7 +19,10 @@ CALL = {"model": "gpt-5-mini", "input_tokens": 1000, "output_tokens": 204}
 def stored(company, columns="*"):
     """The account's events as rows."""
     with tenant(company.account.pk), connection.cursor() as cursor:
-        cursor.execute(f"SELECT {columns} FROM events_event WHERE account_id = %s ORDER BY created_at", [company.account.pk])
+        cursor.execute(
+            f"SELECT {columns} FROM events_event WHERE account_id = %s ORDER BY created_at",
+            [company.account.pk],
+        )
         return cursor.fetchall()
 
 
@@ -84,17 +87,33 @@ def test_every_field_is_stored_as_sent(acme, api):
 
 
 def test_camel_case_is_the_same_field(acme, api):
-    sent = {"model": "m", "inputTokens": 5, "outputTokens": 6, "userId": "u", "promptVersion": "v", "latencyMs": 9, "cacheWrite1hTokens": 1, "cacheWriteTokens": 2}
+    sent = {
+        "model": "m",
+        "inputTokens": 5,
+        "outputTokens": 6,
+        "userId": "u",
+        "promptVersion": "v",
+        "latencyMs": 9,
+        "cacheWrite1hTokens": 1,
+        "cacheWriteTokens": 2,
+    }
 
     assert api(acme.key, "POST", "/v1/events", sent).json()["accepted"] == 1
-    columns = "input_tokens, output_tokens, user_id, prompt_version, latency_ms, cache_write_1h_tokens"
+    columns = (
+        "input_tokens, output_tokens, user_id, prompt_version, latency_ms, cache_write_1h_tokens"
+    )
     assert stored(acme, columns) == [(5, 6, "u", "v", 9, 1)]
 
 
 @pytest.mark.parametrize("event_id", [str(uuid_utils.uuid7()), str(uuid4())], ids=["v7", "v4"])
 @pytest.mark.parametrize(
     "change",
-    [{}, {"created_at": "2024-01-01T00:00:00Z"}, {"created_at": None}, {"input_tokens": 7, "model": "x"}],
+    [
+        {},
+        {"created_at": "2024-01-01T00:00:00Z"},
+        {"created_at": None},
+        {"input_tokens": 7, "model": "x"},
+    ],
     ids=["same", "another time", "no time", "other content"],
 )
 def test_an_id_counts_once_for_life_whatever_else_differs(acme, api, event_id, change):
@@ -119,7 +138,10 @@ def test_the_same_id_in_one_batch_counts_once(acme, api):
 def test_two_companies_may_use_the_same_id(acme, globex, api):
     event = {**CALL, "event_id": str(uuid4())}
 
-    answers = [api(company.key, "POST", "/v1/events", event).json()["accepted"] for company in (acme, globex)]
+    answers = [
+        api(company.key, "POST", "/v1/events", event).json()["accepted"]
+        for company in (acme, globex)
+    ]
 
     assert answers == [1, 1]
 
@@ -137,7 +159,12 @@ def test_a_uuid7_from_the_future_is_refused_because_its_month_has_not_come(acme,
     at = datetime.now(UTC) + timedelta(days=400)
     event_id = UUID(int=(int(at.timestamp() * 1000) << 80) | (7 << 76) | (0b10 << 62))
 
-    answer = api(acme.key, "POST", "/v1/events", {**CALL, "event_id": str(event_id), "created_at": "2026-01-01T00:00:00Z"})
+    answer = api(
+        acme.key,
+        "POST",
+        "/v1/events",
+        {**CALL, "event_id": str(event_id), "created_at": "2026-01-01T00:00:00Z"},
+    )
 
     assert answer.json()["rejected"][0]["field"] == "event_id"
 
@@ -170,7 +197,12 @@ def test_without_any_time_it_is_the_time_of_receipt(acme, api):
 def test_labels_that_look_alike_are_one_and_a_user_id_stays_as_it_is(acme, api):
     decomposed = "Cafe\u0301"
 
-    api(acme.key, "POST", "/v1/events", {**CALL, "feature": decomposed, "user_id": decomposed, "prompt_version": decomposed})
+    api(
+        acme.key,
+        "POST",
+        "/v1/events",
+        {**CALL, "feature": decomposed, "user_id": decomposed, "prompt_version": decomposed},
+    )
 
     assert stored(acme, "feature, user_id, prompt_version") == [("Café", decomposed, "Café")]
 
@@ -180,7 +212,9 @@ def test_gzip_is_taken_in_several_members_too(acme, api):
     cut = gzip.compress(body[:10]) + gzip.compress(body[10:])
 
     answers = [
-        api(acme.key, "POST", "/v1/events", sent, headers={"Content-Encoding": "gzip"}).json()["accepted"]
+        api(acme.key, "POST", "/v1/events", sent, headers={"Content-Encoding": "gzip"}).json()[
+            "accepted"
+        ]
         for sent in (gzip.compress(body), cut)
     ]
 
@@ -210,9 +244,21 @@ DEEP = b"[" * 10_000 + b"]" * 10_000
         ("[]".encode("utf-16"), {}, "application/json", 400, "malformed_json"),
         (DEEP, {}, "application/json", 400, "malformed_json"),
         (b'[{"model": ' + DEEP + b"}]", {}, "application/json", 400, "malformed_json"),
-        (gzip.compress(b"[]")[:-4], {"Content-Encoding": "gzip"}, "application/json", 400, "malformed_json"),
+        (
+            gzip.compress(b"[]")[:-4],
+            {"Content-Encoding": "gzip"},
+            "application/json",
+            400,
+            "malformed_json",
+        ),
         (b"[]", {"Content-Encoding": "gzip"}, "application/json", 400, "malformed_json"),
-        (gzip.compress(b"[]") + b"junk", {"Content-Encoding": "gzip"}, "application/json", 400, "malformed_json"),
+        (
+            gzip.compress(b"[]") + b"junk",
+            {"Content-Encoding": "gzip"},
+            "application/json",
+            400,
+            "malformed_json",
+        ),
         (b"[]", {"Content-Encoding": "br"}, "application/json", 415, "unsupported_media_type"),
         (b"[]", {}, "text/plain", 415, "unsupported_media_type"),
         (b"a=1", {}, "application/x-www-form-urlencoded", 415, "unsupported_media_type"),
@@ -222,7 +268,9 @@ DEEP = b"[" * 10_000 + b"]" * 10_000
         (b"[" + b"1," * 10_000 + b"NaN]", {}, "application/json", 413, "too_large"),
     ],
 )
-def test_a_request_that_fails_as_a_whole_says_why(acme, api, body, headers, content_type, status, code):
+def test_a_request_that_fails_as_a_whole_says_why(
+    acme, api, body, headers, content_type, status, code
+):
     answer = api(acme.key, "POST", "/v1/events", body, headers=headers, content_type=content_type)
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
@@ -243,13 +291,16 @@ def test_requests_over_the_keys_rate_are_told_when_to_come_again(acme, api):
     assert answers[-1]["Retry-After"] == "1"
 
 
-@pytest.mark.parametrize(("method", "path", "status", "code"), [
-    ("GET", "/v1/nothing", 404, "not_found"),
-    ("GET", "/v1/", 404, "not_found"),
-    ("PUT", "/v1/events", 405, "method_not_allowed"),
-    ("DELETE", "/v1/usage", 405, "method_not_allowed"),
-    ("POST", "/v1/usage", 405, "method_not_allowed"),
-])
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/v1/nothing", 404, "not_found"),
+        ("GET", "/v1/", 404, "not_found"),
+        ("PUT", "/v1/events", 405, "method_not_allowed"),
+        ("DELETE", "/v1/usage", 405, "method_not_allowed"),
+        ("POST", "/v1/usage", 405, "method_not_allowed"),
+    ],
+)
 def test_what_is_not_there_is_said_in_json(acme, api, method, path, status, code):
     answer = api(acme.key, method, path)
 

@@ -53,19 +53,37 @@ def with_field(field, value):
     """GOOD's bytes with one field set to raw JSON text."""
     event = {**CALL, field: None}
     event.pop(field)
-    return ("{" + ", ".join([*(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in event.items()), f'"{field}": {value}']) + "}").encode()
+    return (
+        "{"
+        + ", ".join(
+            [
+                *(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in event.items()),
+                f'"{field}": {value}',
+            ]
+        )
+        + "}"
+    ).encode()
 
 
-@pytest.mark.parametrize(("field", "value"), CASES, ids=lambda part: part[:24] if part.isascii() else ascii(part)[:24])
+@pytest.mark.parametrize(
+    ("field", "value"), CASES, ids=lambda part: part[:24] if part.isascii() else ascii(part)[:24]
+)
 def test_a_bad_value_is_refused_by_name_and_the_rest_is_taken(acme, api, field, value):
     good = json.dumps(GOOD).encode()
 
-    answer = api(acme.key, "POST", "/v1/events", b"[" + good + b"," + with_field(field, value) + b"," + good + b"]")
+    answer = api(
+        acme.key,
+        "POST",
+        "/v1/events",
+        b"[" + good + b"," + with_field(field, value) + b"," + good + b"]",
+    )
 
     assert answer.status_code == 200, answer.content
     body = answer.json()
     assert body["accepted"] == 2
-    assert [(one["index"], one["code"], one["field"]) for one in body["rejected"]] == [(1, "invalid_field", field)]
+    assert [(one["index"], one["code"], one["field"]) for one in body["rejected"]] == [
+        (1, "invalid_field", field)
+    ]
     assert stored(acme, "feature") == [("good",), ("good",)]
 
 
@@ -99,18 +117,28 @@ def test_an_event_that_is_no_object_is_refused_alone(acme, api, text):
     answer = api(acme.key, "POST", "/v1/events", f"[{good}, {text}, {good}]").json()
 
     assert answer["accepted"] == 2
-    assert [(one["index"], one["code"], one["field"]) for one in answer["rejected"]] == [(1, "invalid_field", None)]
+    assert [(one["index"], one["code"], one["field"]) for one in answer["rejected"]] == [
+        (1, "invalid_field", None)
+    ]
 
 
 @pytest.mark.parametrize(
     ("event", "field", "words"),
     [
         ({"cached_input_tokens": 600, "cache_write_tokens": 401}, "input_tokens", "Anthropic"),
-        ({"cache_write_tokens": 5, "cache_write_1h_tokens": 6}, "cache_write_tokens", "cache_write_1h_tokens"),
+        (
+            {"cache_write_tokens": 5, "cache_write_1h_tokens": 6},
+            "cache_write_tokens",
+            "cache_write_1h_tokens",
+        ),
         ({"cache_write_1h_tokens": 6}, "cache_write_tokens", "cache_write_1h_tokens"),
         ({"input_audio_tokens": 1001}, "input_tokens", "input_audio_tokens"),
         ({"input_image_tokens": 1001}, "input_tokens", "input_image_tokens"),
-        ({"cached_input_tokens": 1, "cached_audio_tokens": 2}, "cached_input_tokens", "cached_audio_tokens"),
+        (
+            {"cached_input_tokens": 1, "cached_audio_tokens": 2},
+            "cached_input_tokens",
+            "cached_audio_tokens",
+        ),
         ({"reasoning_tokens": 205}, "output_tokens", "reasoning_tokens"),
         ({"output_audio_tokens": 205}, "output_tokens", "output_audio_tokens"),
         ({"output_image_tokens": 205}, "output_tokens", "output_image_tokens"),
@@ -123,24 +151,42 @@ def test_parts_larger_than_their_whole_are_refused_with_advice(acme, api, event,
     assert words in rejected[0]["message"]
 
 
-@pytest.mark.parametrize("name", [*sorted(CONTENT_NAMES), "system_prompt", "systemPrompt", "Messages", "INPUT", "tool.calls"])
+@pytest.mark.parametrize(
+    "name",
+    [*sorted(CONTENT_NAMES), "system_prompt", "systemPrompt", "Messages", "INPUT", "tool.calls"],
+)
 def test_an_event_with_content_is_refused_whole(acme, api, name):
     answer = api(acme.key, "POST", "/v1/events", [{**CALL, name: "CANARY"}, GOOD]).json()
 
     assert answer["accepted"] == 1
-    assert [(one["code"], one["field"]) for one in answer["rejected"]] == [("content_not_accepted", name)]
+    assert [(one["code"], one["field"]) for one in answer["rejected"]] == [
+        ("content_not_accepted", name)
+    ]
     assert "CANARY" not in str(answer)
 
 
 def test_an_unknown_field_is_dropped_and_named_once(acme, api):
-    answer = api(acme.key, "POST", "/v1/events", [{**CALL, "shard": 1, "zone": {"a": [1]}}, {**CALL, "shard": 2}]).json()
+    answer = api(
+        acme.key,
+        "POST",
+        "/v1/events",
+        [{**CALL, "shard": 1, "zone": {"a": [1]}}, {**CALL, "shard": 2}],
+    ).json()
 
     assert answer["accepted"] == 2
-    assert answer["warnings"] == [{"code": "unknown_field", "field": "shard"}, {"code": "unknown_field", "field": "zone"}]
+    assert answer["warnings"] == [
+        {"code": "unknown_field", "field": "shard"},
+        {"code": "unknown_field", "field": "zone"},
+    ]
 
 
 def test_a_field_name_that_could_be_text_is_not_told(acme, api):
-    answer = api(acme.key, "POST", "/v1/events", {**CALL, "Please summarise CANARY": 1, "x" * 65: 1, "\ud800": 1}).json()
+    answer = api(
+        acme.key,
+        "POST",
+        "/v1/events",
+        {**CALL, "Please summarise CANARY": 1, "x" * 65: 1, "\ud800": 1},
+    ).json()
 
     assert answer["accepted"] == 1
     assert answer["warnings"] == [{"code": "unknown_field", "field": "?"}]
@@ -154,9 +200,14 @@ def test_of_a_field_given_twice_the_last_counts(acme, api):
 
 
 def test_a_second_content_field_does_not_hide_behind_the_first(acme, api):
-    body = b'{"model": "a", "input_tokens": 1, "output_tokens": 1, "prompt": null, "prompt": "CANARY"}'
+    body = (
+        b'{"model": "a", "input_tokens": 1, "output_tokens": 1, "prompt": null, "prompt": "CANARY"}'
+    )
 
-    assert api(acme.key, "POST", "/v1/events", body).json()["rejected"][0]["code"] == "content_not_accepted"
+    assert (
+        api(acme.key, "POST", "/v1/events", body).json()["rejected"][0]["code"]
+        == "content_not_accepted"
+    )
 
 
 def test_no_value_of_a_refused_event_is_in_any_log(acme, api, log_lines):

@@ -13,21 +13,50 @@ from events.pricing.names import canonical_provider
 from tests.events.test_ingest import CALL, stored
 
 AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
-MODELS = [(owner.id, model.id) for owner in data_snapshot.get_snapshot().providers for model in owner.models]
+MODELS = [
+    (owner.id, model.id)
+    for owner in data_snapshot.get_snapshot().providers
+    for model in owner.models
+]
 TOKENS = st.integers(0, 300_000)
 
 
 @settings(max_examples=300, deadline=None)
-@given(which=st.sampled_from(MODELS), cached=TOKENS, written=TOKENS, plain=TOKENS, audio=TOKENS, out=TOKENS, at=st.datetimes(datetime(2024, 1, 1), datetime(2026, 11, 20), timezones=st.just(UTC)))
+@given(
+    which=st.sampled_from(MODELS),
+    cached=TOKENS,
+    written=TOKENS,
+    plain=TOKENS,
+    audio=TOKENS,
+    out=TOKENS,
+    at=st.datetimes(datetime(2024, 1, 1), datetime(2026, 11, 20), timezones=st.just(UTC)),
+)
 def test_every_model_costs_what_the_catalogue_says(which, cached, written, plain, audio, out, at):
     provider, model = which
-    counts = {"input_tokens": cached + written + plain + audio, "output_tokens": out, "cached_input_tokens": cached, "cache_write_tokens": written, "input_audio_tokens": audio, "requests": 1}
+    counts = {
+        "input_tokens": cached + written + plain + audio,
+        "output_tokens": out,
+        "cached_input_tokens": cached,
+        "cache_write_tokens": written,
+        "input_audio_tokens": audio,
+        "requests": 1,
+    }
     try:
         rate = catalogue.rate_for(provider, model, None, at)
     except catalogue.Unpriced:
         assume(False)
     owner, info = data_snapshot.get_snapshot().find_provider_model(model, None, provider, None)
-    usage = Usage(input_tokens=counts["input_tokens"], output_tokens=out, cache_read_tokens=cached, cache_write_tokens=written, input_audio_tokens=audio, cache_audio_read_tokens=0, cache_write_1h_tokens=0, input_image_tokens=0, cache_image_read_tokens=0)
+    usage = Usage(
+        input_tokens=counts["input_tokens"],
+        output_tokens=out,
+        cache_read_tokens=cached,
+        cache_write_tokens=written,
+        input_audio_tokens=audio,
+        cache_audio_read_tokens=0,
+        cache_write_1h_tokens=0,
+        input_image_tokens=0,
+        cache_image_read_tokens=0,
+    )
 
     theirs = info.calc_price(usage, owner, genai_request_timestamp=at).total_price
 
@@ -69,7 +98,16 @@ def test_no_price_is_negative_or_grows_with_fewer_tokens_cached(which, tokens, o
     ],
 )  # fmt: skip
 def test_a_call_costs(acme, api, event, cost):
-    api(acme.key, "POST", "/v1/events", {"input_tokens": 1000 if "input_tokens" not in event else 0, "output_tokens": 1100, **event})
+    api(
+        acme.key,
+        "POST",
+        "/v1/events",
+        {
+            "input_tokens": 1000 if "input_tokens" not in event else 0,
+            "output_tokens": 1100,
+            **event,
+        },
+    )
 
     kept, source, reason = stored(acme, "cost_usd, cost_source, unpriced_reason")[0]
     row = api(acme.key, "GET", "/v1/usage?from=2026-01-01").json()["data"][0]
@@ -86,7 +124,10 @@ def test_a_call_costs(acme, api, event, cost):
     [
         ({"model": "gpt-3.5-turbo", "service_tier": "fast"}, "unknown_tier"),
         ({"model": "gpt-5-mini", "cached_input_tokens": 900, "input_audio_tokens": 900}, None),
-        ({"model": "command-r", "provider": "cohere", "web_search_requests": 1}, "unknown_search_price"),
+        (
+            {"model": "command-r", "provider": "cohere", "web_search_requests": 1},
+            "unknown_search_price",
+        ),
     ],
 )
 def test_a_price_that_is_not_known_is_not_guessed(acme, api, event, reason):
@@ -96,14 +137,26 @@ def test_a_price_that_is_not_known_is_not_guessed(acme, api, event, reason):
 
 
 def test_audio_and_cache_that_overlap_beyond_the_whole_have_no_price(acme, api):
-    event = {"model": "gpt-realtime", "provider": "openai", "input_tokens": 100, "output_tokens": 1, "cached_input_tokens": 80, "input_audio_tokens": 80}
+    event = {
+        "model": "gpt-realtime",
+        "provider": "openai",
+        "input_tokens": 100,
+        "output_tokens": 1,
+        "cached_input_tokens": 80,
+        "input_audio_tokens": 80,
+    }
     api(acme.key, "POST", "/v1/events", [event, {**event, "cached_audio_tokens": 70}])
 
     assert sorted(stored(acme, "unpriced_reason"), key=str) == [("inconsistent_counts",), (None,)]
 
 
 def test_the_callers_cost_stands_and_ours_is_kept_beside_it(acme, api):
-    api(acme.key, "POST", "/v1/events", [{**CALL, "cost_usd": 0.5}, {**CALL, "model": "acme-ft-7b", "cost_usd": "0"}])
+    api(
+        acme.key,
+        "POST",
+        "/v1/events",
+        [{**CALL, "cost_usd": 0.5}, {**CALL, "model": "acme-ft-7b", "cost_usd": "0"}],
+    )
 
     assert set(stored(acme, "cost_source, cost_usd, catalogue_cost_usd")) == {
         ("caller", Decimal(0), None),
@@ -120,7 +173,10 @@ def test_each_price_can_be_proved_by_the_rate_that_was_used(acme, api):
 
     (rate_id,) = stored(acme, "rate_id")[0]
     with connection.cursor() as cursor:
-        cursor.execute("SELECT catalogue, provider, model, units::text FROM events_rate WHERE id = %s", [rate_id])
+        cursor.execute(
+            "SELECT catalogue, provider, model, units::text FROM events_rate WHERE id = %s",
+            [rate_id],
+        )
         kept = cursor.fetchone()
     assert kept[:3] == (catalogue.CATALOGUE, "openai", "gpt-5-mini")
     assert '"2.5E-7"' in kept[3]
@@ -128,7 +184,15 @@ def test_each_price_can_be_proved_by_the_rate_that_was_used(acme, api):
 
 @pytest.mark.parametrize(
     ("name", "same"),
-    [("aws.bedrock", "aws"), ("azure.ai.openai", "azure"), ("gcp.gemini", "google"), ("x_ai", "x-ai"), ("Mistral_AI", "mistral"), ("openai", "openai"), ("My Gateway", "My Gateway")],
+    [
+        ("aws.bedrock", "aws"),
+        ("azure.ai.openai", "azure"),
+        ("gcp.gemini", "google"),
+        ("x_ai", "x-ai"),
+        ("Mistral_AI", "mistral"),
+        ("openai", "openai"),
+        ("My Gateway", "My Gateway"),
+    ],
 )
 def test_a_provider_is_the_same_under_all_its_names(name, same):
     assert canonical_provider(name) == same
@@ -136,7 +200,9 @@ def test_a_provider_is_the_same_under_all_its_names(name, same):
 
 def test_prices_that_change_by_the_hour_are_told_apart():
     by_hour = [
-        catalogue.rate_for("deepseek", "deepseek-chat", None, datetime(2025, 6, 1, hour, 45, tzinfo=UTC)).cost({"input_tokens": 10**6, "output_tokens": 10**6})
+        catalogue.rate_for(
+            "deepseek", "deepseek-chat", None, datetime(2025, 6, 1, hour, 45, tzinfo=UTC)
+        ).cost({"input_tokens": 10**6, "output_tokens": 10**6})
         for hour in (12, 20)
     ]
 

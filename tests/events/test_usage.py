@@ -43,7 +43,12 @@ questions = st.fixed_dictionaries(
         "tz": ZONES,
         "start": st.one_of(st.none(), MOMENTS),
         "hours": st.integers(1, 24 * 20),
-        "filter": st.one_of(st.none(), st.sampled_from([("user_id", "a"), ("user_id", ""), ("feature", "b"), ("model", "gpt-5-mini")])),
+        "filter": st.one_of(
+            st.none(),
+            st.sampled_from(
+                [("user_id", "a"), ("user_id", ""), ("feature", "b"), ("model", "gpt-5-mini")]
+            ),
+        ),
     }
 )
 
@@ -72,7 +77,10 @@ def expected(events, prices, question):
     latencies = defaultdict(list)
     for event in events.values():
         at = datetime.fromisoformat(event["created_at"])
-        names = {name: PROVIDERS[event["model"]] if name == "provider" else event[name] for name in DIMENSIONS}
+        names = {
+            name: PROVIDERS[event["model"]] if name == "provider" else event[name]
+            for name in DIMENSIONS
+        }
         if question["filter"] and (names[question["filter"][0]] or "") != question["filter"][1]:
             continue
         if not start <= at < end:
@@ -95,7 +103,11 @@ def expected(events, prices, question):
 def ask(client, key, question):
     """The API's answer in the same form."""
     start = question["start"] or START - timedelta(days=2)
-    params = {"from": start.isoformat(), "to": (start + timedelta(hours=question["hours"])).isoformat(), "tz": question["tz"]}
+    params = {
+        "from": start.isoformat(),
+        "to": (start + timedelta(hours=question["hours"])).isoformat(),
+        "tz": question["tz"],
+    }
     if question["interval"]:
         params["interval"] = question["interval"]
     if question["group_by"]:
@@ -109,7 +121,9 @@ def ask(client, key, question):
         bucket = datetime.fromisoformat(row["start"]).astimezone(UTC) if row["start"] else None
         group = (bucket, *(row[name] for name in question["group_by"]))
         assert group not in rows
-        rows[group] = Counter({name: row[name] for name in (*SUMMED, "calls", "unpriced_calls", "error_calls")})
+        rows[group] = Counter(
+            {name: row[name] for name in (*SUMMED, "calls", "unpriced_calls", "error_calls")}
+        )
         rows[group]["cost_usd"] = Decimal(row["cost_usd"])
         percentiles[group] = [row[f"latency_p{p}_ms"] for p in (50, 95, 99)]
     if not question["group_by"] and not question["interval"] and rows[(None,)]["calls"] == 0:
@@ -117,7 +131,11 @@ def ask(client, key, question):
     return rows, percentiles
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(steps=steps, asked=st.lists(questions, min_size=2, max_size=5))
 def test_sums_equal_the_raw_events_at_every_instant(db, steps, asked):
     company = open_company("Random", f"random{next(NUMBERS)}@example.com")
@@ -127,9 +145,18 @@ def test_sums_equal_the_raw_events_at_every_instant(db, steps, asked):
             fold(company.account.pk, argument)
         batch = argument if step == "post" else last if step == "repeat" else None
         if batch:
-            answer = client.post("/v1/events", json.dumps(batch), content_type="application/json", headers={"Authorization": f"Bearer {company.key}"}).json()
+            answer = client.post(
+                "/v1/events",
+                json.dumps(batch),
+                content_type="application/json",
+                headers={"Authorization": f"Bearer {company.key}"},
+            ).json()
             assert answer["rejected"] == []
-            new = {event["event_id"]: event for event in reversed(batch) if event["event_id"] not in sent}
+            new = {
+                event["event_id"]: event
+                for event in reversed(batch)
+                if event["event_id"] not in sent
+            }
             assert answer["accepted"] == len(new)
             sent |= new
             last = batch
@@ -148,7 +175,10 @@ def test_sums_equal_the_raw_events_at_every_instant(db, steps, asked):
 def stored_prices(company):
     """What each event costs, from the events themselves."""
     with tenant(company.account.pk), connection.cursor() as cursor:
-        cursor.execute("SELECT event_id::text, cost_usd FROM events_event WHERE account_id = %s", [company.account.pk])
+        cursor.execute(
+            "SELECT event_id::text, cost_usd FROM events_event WHERE account_id = %s",
+            [company.account.pk],
+        )
         return dict(cursor.fetchall())
 
 
@@ -160,7 +190,9 @@ def test_folding_is_found_and_done_by_the_scheduled_task(acme, globex, api):
 
     for company in (acme, globex):
         with tenant(company.account.pk), connection.cursor() as cursor:
-            cursor.execute("SELECT (SELECT count(*) FROM events_delta), (SELECT sum(calls) FROM events_quarter), (SELECT sum(calls) FROM events_user_day)")
+            cursor.execute(
+                "SELECT (SELECT count(*) FROM events_delta), (SELECT sum(calls) FROM events_quarter), (SELECT sum(calls) FROM events_user_day)"
+            )
             assert cursor.fetchone() == (0, 3, 3)
     assert fold_due_accounts() == 0
 
@@ -209,23 +241,37 @@ def test_a_question_that_makes_no_sense_is_answered_with_a_sentence(acme, api, p
 
 def test_days_of_23_and_25_hours_sum_up(acme, api):
     start = datetime(2026, 3, 28, 23, tzinfo=UTC)  # midnight in Berlin before the day of 23 hours
-    events = [{**CALL, "created_at": (start + timedelta(minutes=30 * n)).isoformat()} for n in range(96)]
+    events = [
+        {**CALL, "created_at": (start + timedelta(minutes=30 * n)).isoformat()} for n in range(96)
+    ]
     api(acme.key, "POST", "/v1/events", events)
 
-    days = api(acme.key, "GET", "/v1/usage?from=2026-03-29&to=2026-03-31&interval=day&tz=Europe/Berlin").json()["data"]
+    days = api(
+        acme.key, "GET", "/v1/usage?from=2026-03-29&to=2026-03-31&interval=day&tz=Europe/Berlin"
+    ).json()["data"]
 
-    assert [(row["start"], row["calls"]) for row in days] == [("2026-03-29T00:00:00+01:00", 46), ("2026-03-30T00:00:00+02:00", 48)]
+    assert [(row["start"], row["calls"]) for row in days] == [
+        ("2026-03-29T00:00:00+01:00", 46),
+        ("2026-03-30T00:00:00+02:00", 48),
+    ]
 
 
 def test_csv_is_the_same_answer_and_no_cell_is_a_formula(acme, api):
-    api(acme.key, "POST", "/v1/events", [{**CALL, "feature": name} for name in ("=1+1", "+1", "-1", "@x", "ok", 'a,"b"')])
+    api(
+        acme.key,
+        "POST",
+        "/v1/events",
+        [{**CALL, "feature": name} for name in ("=1+1", "+1", "-1", "@x", "ok", 'a,"b"')],
+    )
 
     csv = api(acme.key, "GET", "/v1/usage?group_by=feature&format=csv")
 
     assert csv["Content-Type"] == "text/csv; charset=utf-8"
     lines = csv.content.decode().split("\r\n")
     assert lines[0].startswith("start,feature,calls,")
-    assert sorted(line.split(",1,1000")[0] for line in lines[1:-1]) == sorted([",'=1+1", ",'+1", ",'-1", ",'@x", ",ok", ',"a,""b"""'])
+    assert sorted(line.split(",1,1000")[0] for line in lines[1:-1]) == sorted(
+        [",'=1+1", ",'+1", ",'-1", ",'@x", ",ok", ',"a,""b"""']
+    )
 
 
 def test_a_key_without_the_scope_reads_nothing(acme, api):

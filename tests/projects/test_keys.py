@@ -20,7 +20,11 @@ from tests.events.test_ingest import CALL
 BEGAN = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
-@given(kind=st.sampled_from(["live", "test"]), place=st.integers(0, 47), other=st.sampled_from(ALPHABET))
+@given(
+    kind=st.sampled_from(["live", "test"]),
+    place=st.integers(0, 47),
+    other=st.sampled_from(ALPHABET),
+)
 def test_a_key_with_one_wrong_character_is_known_without_asking_anybody(kind, place, other):
     key = new_key(kind)
 
@@ -42,9 +46,13 @@ def test_the_key_itself_is_nowhere_in_the_database(acme, api):
     api(acme.key, "POST", "/v1/events", CALL)
 
     with tenant(acme.account.pk), connection.cursor() as cursor:
-        cursor.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'")
+        cursor.execute(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'"
+        )
         tables = [name for (name,) in cursor.fetchall()]
-        cursor.execute(" UNION ALL ".join(f'SELECT to_jsonb(t)::text FROM "{table}" AS t' for table in tables))
+        cursor.execute(
+            " UNION ALL ".join(f'SELECT to_jsonb(t)::text FROM "{table}" AS t' for table in tables)
+        )
         everything = "\n".join(row for (row,) in cursor.fetchall())
     assert acme.key_row.hint in everything
     assert acme.key[10:-6] not in everything
@@ -59,7 +67,10 @@ def test_unknown_malformed_and_missing_keys_are_answered_alike(acme, api, key):
     assert answer.status_code == 401
     assert answer["WWW-Authenticate"] == "Bearer"
     error = answer.json()["error"]
-    assert (error["code"], error["message"]) == ("invalid_key", api(None, "GET", "/v1/usage").json()["error"]["message"])
+    assert (error["code"], error["message"]) == (
+        "invalid_key",
+        api(None, "GET", "/v1/usage").json()["error"]["message"],
+    )
 
 
 def test_garbage_costs_no_query(acme, api, django_assert_num_queries):
