@@ -75,6 +75,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "llmcost.web.middleware.ExpectedFailureMiddleware",
 ]
 ROOT_URLCONF = "llmcost.urls"
 WSGI_APPLICATION = "llmcost.wsgi.application"

@@ -139,7 +139,7 @@ def _column(bars: Bars, place: int, top: Decimal) -> SafeString:
     if place == bars.running and edges:
         upper = edges[-1][0]
         hatching = format_html(
-            '<rect class="plot__running" x="{}%" y="{}" width="{}%" height="{}" fill="url(#hatch)"/>',
+            '<rect x="{}%" y="{}" width="{}%" height="{}" fill="url(#hatch)"/>',
             _n(x), _n(upper), _n(wide), _n(TOP + PLOT - upper),
         )  # fmt: skip
     return format_html(

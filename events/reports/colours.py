@@ -26,7 +26,5 @@ def colours(usual: Iterable[str], shown: Iterable[str]) -> dict[str, int]:
 def _free(name: str, taken: Iterable[int]) -> int:
     home, taken = crc32(name.encode()) % COLOURS, set(taken)
     return next(
-        colour
-        for step in range(COLOURS)
-        if (colour := (home + step) % COLOURS + 1) not in taken
+        colour for step in range(COLOURS) if (colour := (home + step) % COLOURS + 1) not in taken
     )

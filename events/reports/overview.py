@@ -4,14 +4,17 @@ The first statement answers all panels at one moment, so that figures, bars and 
 same sums; the second looks up what the rows of the tables were in the period before.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
+from typing import Any
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 from django.http import QueryDict
+from django.utils.dateparse import parse_date
 
 from events.reports import run, spans
 from events.reports.colours import colours
@@ -42,7 +45,7 @@ class OverviewQuery:
     span: Span
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def usage(self, start: datetime, end: datetime, **more: object) -> UsageQuery:
+    def usage(self, start: datetime, end: datetime, **more: Any) -> UsageQuery:
         """Return a question about this project with this page's filters."""
         return UsageQuery(
             account_id=self.account_id,
@@ -111,6 +114,24 @@ def query_from_params(params: QueryDict, project: Project) -> OverviewQuery:
     )
 
 
+def params_from_form(params: QueryDict) -> str | None:
+    """Return the query string that the form for a custom span stands for; None if it was not sent.
+
+    People name the last day that they mean, the API the first that it does not.
+    """
+    if not {"first", "last"} & set(params):
+        return None
+    try:
+        days = sorted(
+            filter(None, (parse_date(params.get(name, "")) for name in ("first", "last")))
+        )
+        span = {"from": days[0], "to": days[-1] + DAY} if days else {}
+    except (ValueError, OverflowError):
+        raise InvalidParameter("`first` and `last` must be dates.") from None
+    kept = [(key, one) for key, all_ in params.lists() for one in all_ if key.startswith("filter.")]
+    return "?" + urlencode([("range", "custom"), *span.items(), *kept])
+
+
 @dataclass(frozen=True, slots=True)
 class Sums:
     """What some calls add up to."""
@@ -164,9 +185,9 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a table; `name` is None where the calls have none."""
+    """One line of a table; `name` is empty where the calls have none."""
 
-    name: str | None
+    name: str
     now: Sums
     before: Sums
     share: float
@@ -184,12 +205,12 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One colour of the chart: a model's cost in each bar. `name` None is: all other models."""
+    """One colour of the chart: a model's cost in each bar; without name all other models'."""
 
-    name: str | None
+    name: str
     colour: int
     costs: list[Decimal]
-    calls: list[int]
+    priced: list[int]  # calls whose price is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +232,7 @@ def overview(query: OverviewQuery) -> Overview:
     tomorrow = midnight(today.date() + DAY, span.timezone)
     now = span.now.astimezone(span.timezone)
     before_today = _wall(today - WEEK), _wall(max(now, today + AN_INSTANT) - WEEK)
-    before_month = _same_span_of_last_month(now)
+    before_month = _same_span_of_last_month(now, span.timezone)
     whole = {"start": span.start, "end": span.end}
     bars, bars_before, days, before_day, before_days, usual, *tops = run.usage_together(
         [
@@ -234,22 +255,20 @@ def overview(query: OverviewQuery) -> Overview:
     spend = Compared(total(bars), total(bars_before), *span.before)
     models = _by_name(bars, "model")
     dearest = sorted(models, key=lambda name: (-models[name].cost, -models[name].calls, name))
-    palette = colours([row.group["model"] for row in usual], dearest[:ROWS])
-    names = {"model": dearest[: ROWS + 1]} | {
-        name: [row.group[name] for row in rows]
-        for name, rows in zip(TABLES[1:], tops, strict=True)
-    }
-    sums = {"model": models} | {
-        name: _by_name(rows, name) for name, rows in zip(TABLES[1:], tops, strict=True)
-    }
-    before = _before(query, names) | {"model": _by_name(bars_before, "model")}
+    palette = colours(list(_by_name(usual, "model")), dearest[:ROWS])
+    # Each from the dearest; the first has seven names too, so that all have "others" or none has.
+    sums = {"model": {name: models[name] for name in dearest[: ROWS + 1]}}
+    sums |= {name: _by_name(rows, name) for name, rows in zip(TABLES[1:], tops, strict=True)}
+    before = _before(query, sums) | {"model": _by_name(bars_before, "model")}
     return Overview(
         spend=spend,
-        today=Compared(total(row for row in days if row.start >= today), total(before_day), *before_today),
+        today=Compared(
+            total(row for row in days if _start(row) >= today), total(before_day), *before_today
+        ),
         month=Compared(total(days), total(before_days), *before_month),
         series=_series(bars, span, dearest[:ROWS], palette),
         before=_costs(bars_before, span.place_before, len(span.starts)),
-        tables=[_table(name, names[name], sums[name], before[name], spend, palette) for name in TABLES],
+        tables=[_table(name, sums[name], before[name], spend, palette) for name in TABLES],
     )
 
 
@@ -259,58 +278,60 @@ def fingerprint(query: OverviewQuery) -> str:
     It changes with every event on the page, and with the minute, because "until now" moves.
     """
     span = query.span
-    last_month = _same_span_of_last_month(span.now.astimezone(span.timezone))[0]
+    now = span.now.astimezone(span.timezone)
+    last_month = _same_span_of_last_month(now, span.timezone)[0]
     widest = query.usage(
-        min(span.before[0], last_month), max(span.end, midnight(query.today.date() + DAY, span.timezone))
+        min(span.before[0], last_month),
+        max(span.end, midnight(query.today.date() + DAY, span.timezone)),
     )
     minute = span.now.replace(second=0, microsecond=0)
     return sha256(repr([query.url(), minute, run.usage(widest)]).encode()).hexdigest()[:16]
 
 
-def _before(query: OverviewQuery, names: dict[str, list[str | None]]) -> dict[str, dict]:
+def _before(query: OverviewQuery, sums: dict[str, dict[str, Sums]]) -> dict[str, dict[str, Sums]]:
     """Look up what the rows of the tables were in the span before."""
-    asked = {name: names[name][:ROWS] for name in TABLES[1:] if names[name]}
+    asked = {name: tuple(sums[name]) for name in TABLES[1:] if sums[name]}
+    if not asked:
+        return {name: {} for name in TABLES}
     answers = run.usage_together(
         [
             query.usage(
                 *query.span.before,
                 group_by=(name,),
-                filters={**query.filters, name: tuple(value or "" for value in values)},
+                filters={**query.filters, name: values},
             )
             for name, values in asked.items()
         ]
-    ) if asked else []
-    found = {name: _by_name(rows, name) for name, rows in zip(asked, answers, strict=True)}
-    return {name: found.get(name, {}) for name in TABLES}
+    )
+    return {name: _by_name(rows, name) for name, rows in zip(asked, answers, strict=True)}
 
 
-def _by_name(rows: Iterable[UsageRow], dimension: str) -> dict[str | None, Sums]:
-    grouped: dict[str | None, list[UsageRow]] = {}
+def _by_name(rows: Iterable[UsageRow], dimension: str) -> dict[str, Sums]:
+    grouped: dict[str, list[UsageRow]] = {}
     for row in rows:
-        grouped.setdefault(row.group[dimension], []).append(row)
+        grouped.setdefault(row.group[dimension] or "", []).append(row)
     return {name: total(own) for name, own in grouped.items()}
 
 
 def _table(
     dimension: str,
-    names: list[str | None],
-    sums: dict[str | None, Sums],
-    before: dict[str | None, Sums],
+    sums: dict[str, Sums],
+    before: dict[str, Sums],
     spend: Compared,
     palette: dict[str, int],
 ) -> Table:
-    def row(name: str | None, now: Sums, then: Sums) -> Row:
+    def row(name: str, now: Sums, then: Sums) -> Row:
         share = float(now.cost / spend.now.cost) if spend.now.cost else 0.0
-        colour = palette.get(name or "", 0) if dimension == "model" else None
+        colour = palette.get(name, 0) if dimension == "model" else None
         return Row(name, now, then, share, colour)
 
-    shown = [row(name, sums[name], before.get(name, Sums())) for name in names[:ROWS]]
-    if len(names) <= ROWS:
+    shown = [row(name, sums[name], before.get(name, Sums())) for name in list(sums)[:ROWS]]
+    if len(sums) <= ROWS:
         return Table(dimension, shown, None)
     rest, rest_before = spend.now, spend.before
     for one in shown:
         rest, rest_before = rest - one.now, rest_before - one.before
-    return Table(dimension, shown, row(None, rest, rest_before))
+    return Table(dimension, shown, row("", rest, rest_before))
 
 
 def _series(
@@ -318,33 +339,39 @@ def _series(
 ) -> list[Series]:
     """Return the bars' parts: the dearest models, then all others together in grey."""
     parts = []
-    for name in [*dearest, None]:
+    for name in [*dearest, ""]:
         own = [
             row
             for row in rows
             if (row.group["model"] == name if name else row.group["model"] not in dearest)
         ]
-        if not own:
-            continue
-        calls = [0] * len(span.starts)
+        if not any(row.cost_usd for row in own):
+            continue  # free or unpriced: there is nothing to draw
+        priced = [0] * len(span.starts)
         for row in own:
-            calls[span.place(row.start)] += row.calls
+            priced[span.place(_start(row))] += row.calls - row.unpriced_calls
         costs = _costs(own, span.place, len(span.starts))
-        parts.append(Series(name, palette.get(name or "", 0), costs, calls))
+        parts.append(Series(name, palette.get(name, 0), costs, priced))
     return parts
 
 
-def _costs(rows: list[UsageRow], place: object, count: int) -> list[Decimal]:
+def _costs(rows: list[UsageRow], place: Callable[[datetime], int], count: int) -> list[Decimal]:
     costs = [NOTHING] * count
     for row in rows:
-        costs[min(place(row.start), count - 1)] += row.cost_usd
+        costs[place(_start(row))] += row.cost_usd
     return costs
 
 
-def _same_span_of_last_month(now: datetime) -> tuple[datetime, datetime]:
+def _start(row: UsageRow) -> datetime:
+    if row.start is None:
+        raise ValueError("The question had no interval.")
+    return row.start
+
+
+def _same_span_of_last_month(now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
     """Return last month up to the same day and time; all of it where it is shorter."""
-    this = midnight(now.date().replace(day=1), now.tzinfo)
-    last = midnight((this.date() - DAY).replace(day=1), now.tzinfo)
+    this = midnight(now.date().replace(day=1), zone)
+    last = midnight((this.date() - DAY).replace(day=1), zone)
     elapsed = max(now.replace(tzinfo=None) - this.replace(tzinfo=None), AN_INSTANT)
     return last, min(_wall(last + elapsed), this)
 
@@ -354,7 +381,7 @@ def _wall(at: datetime) -> datetime:
     return at.astimezone(UTC).astimezone(at.tzinfo)
 
 
-def _written(at: datetime, zone: tzinfo) -> str:
+def _written(at: datetime, zone: ZoneInfo) -> str:
     """Write a moment the way it stands in a URL: as a day where it is the beginning of one."""
     local = at.astimezone(zone)
-    return local.date().isoformat() if spans.is_midnight(local) else local.isoformat()
+    return local.date().isoformat() if spans.is_midnight(local, zone) else local.isoformat()

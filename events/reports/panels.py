@@ -19,7 +19,6 @@ TITLES = {
     "prompt_version": ("Prompt versions", "Version"),
     "provider": ("Providers", "Provider"),
 }
-BARS = {"hour": "hour", "day": "day", "week": "week", "month": "month"}
 RANGE_NAMES = {"24h": "24 hours", "7d": "7 days", "30d": "30 days"}
 
 
@@ -40,7 +39,7 @@ class Figure:
 class Line:
     """One row of a table, ready to be shown; `url` leads to the filtered page."""
 
-    name: str | None
+    name: str
     is_others: bool
     colour: int | None
     url: str
@@ -72,6 +71,29 @@ class Bar:
     before: tuple[str, str]
 
 
+def page(query: OverviewQuery, shown: Overview) -> dict[str, Any]:
+    """Return everything that the template shows."""
+    span = query.span
+    first = span.start.astimezone(span.timezone)
+    last = (span.end - timedelta(microseconds=1)).astimezone(span.timezone)
+    has_spend = any(any(part.costs) for part in shown.series)
+    return {
+        "figures": figures(query, shown),
+        "chart": chart(query, shown) if has_spend or any(shown.before) else "",
+        "bars": data_table(query, shown),
+        "panels": [_panel(query, table) for table in shown.tables],
+        "chips": chips(query),
+        "ranges": ranges(query),
+        "interval": span.interval,
+        "span_text": dates(span.start, span.end, span.timezone),
+        "before_text": _before_text(span),
+        "compared_with": compared_with(query),
+        "first_day": first.date().isoformat(),
+        "last_day": last.date().isoformat(),
+        "as_of": span.now.astimezone(span.timezone),
+    }
+
+
 def figures(query: OverviewQuery, shown: Overview) -> list[Figure]:
     """Return the five figures."""
     spend, zone = shown.spend, query.span.timezone
@@ -79,7 +101,9 @@ def figures(query: OverviewQuery, shown: Overview) -> list[Figure]:
     # The moment is the same in both; only the day differs.
     until = f"until {now:%H:%M}"
     each = spend.now.cost_per_priced_call
-    month = dates(shown.month.before_start, _whole_day(shown.month.before_end, zone), zone, year=False)
+    month = dates(
+        shown.month.before_start, _whole_day(shown.month.before_end, zone), zone, year=False
+    )
     return [
         _cost("Today so far", shown.today, f"vs last {now:%a} {until}"),
         _cost(f"{now:%B} so far", shown.month, f"vs {month} {until}"),
@@ -87,12 +111,12 @@ def figures(query: OverviewQuery, shown: Overview) -> list[Figure]:
               f"from {_cost_text(spend.before)}"),
         Figure(
             "Calls", numbers.short(spend.now.calls), f"{spend.now.calls:,}", spend.now.calls,
-            spend.before.calls, "", "" if each is None else f"{numbers.money(each)} each",
+            spend.before.calls, "", "" if each is None else f"· {numbers.money(each)} each",
         ),
         Figure(
             "Tokens", numbers.short(spend.now.tokens), f"{spend.now.tokens:,}", spend.now.tokens,
             spend.before.tokens, "",
-            f"{numbers.short(spend.now.input_tokens)} in, "
+            f"· {numbers.short(spend.now.input_tokens)} in, "
             f"{numbers.short(spend.now.output_tokens)} out",
         ),
     ]  # fmt: skip
@@ -100,14 +124,13 @@ def figures(query: OverviewQuery, shown: Overview) -> list[Figure]:
 
 def compared_with(query: OverviewQuery) -> str:
     """Say what changes are measured against, exactly."""
-    span, zone = query.span, query.span.timezone
-    start, end = span.before
+    span = query.span
+    text = f"compared with {_before_text(span)}"
     if span.interval == "hour":
-        return f"compared with {dates(start, end, zone, year=False)}"
-    running = span.cut != span.end
-    text = dates(start, _whole_day(end, zone), zone, year=False)
-    moment = f" until {end.astimezone(zone):%H:%M}" if running else ""
-    return f"compared with {text}{moment}{', same weekdays' if not span.shift.days % 7 else ''}"
+        return text
+    if span.cut != span.end:
+        text += f" until {span.before[1].astimezone(span.timezone):%H:%M}"
+    return f"{text}, same weekdays" if not span.shift.days % 7 else text
 
 
 def chart(query: OverviewQuery, shown: Overview) -> SafeString:
@@ -115,7 +138,7 @@ def chart(query: OverviewQuery, shown: Overview) -> SafeString:
     span = query.span
     return stacked_bars(
         Bars(
-            name=f"Spend by {BARS[span.interval]}, stacked by model; "
+            name=f"Spend by {span.interval}, stacked by model; "
             "the numbers are in the data table below",
             labels=[_label(span, start) for start in span.starts],
             titles=[
@@ -138,12 +161,13 @@ def data_table(query: OverviewQuery, shown: Overview) -> list[Bar]:
     """Return the chart's numbers, one row a bar."""
     span = query.span
     count = len(span.starts)
-    columns = [
-        [cost if calls else None for cost, calls in zip(part.costs, part.calls, strict=True)]
+    # A price that nobody knows is a dash, never nothing.
+    columns: list[list[Decimal | None]] = [
+        [cost if priced else None for cost, priced in zip(part.costs, part.priced, strict=True)]
         for part in shown.series
     ]
     totals = [sum(values, Decimal(0)) for values in _across(shown.series, count)]
-    texts = [numbers.column(values) for values in [*columns, totals, shown.before]]
+    texts = [*map(numbers.column, columns), numbers.column(totals), numbers.column(shown.before)]
     rows = []
     for place in range(count):
         values = [column[place] for column in columns]
@@ -159,11 +183,6 @@ def data_table(query: OverviewQuery, shown: Overview) -> list[Bar]:
             )
         )
     return rows
-
-
-def panels(query: OverviewQuery, shown: Overview) -> list[Panel]:
-    """Return the four tables."""
-    return [_panel(query, table) for table in shown.tables]
 
 
 def chips(query: OverviewQuery) -> list[dict[str, Any]]:
@@ -182,9 +201,7 @@ def chips(query: OverviewQuery) -> list[dict[str, Any]]:
 def ranges(query: OverviewQuery) -> list[tuple[str, str, str, bool]]:
     """Return key, text, URL and whether it is the current one, for every choice of span."""
     labels = {"24h": "24 h", "7d": "7 d", "30d": "30 d", "custom": "Custom"}
-    return [
-        (key, label, query.url(range=key), key == query.range) for key, label in labels.items()
-    ]
+    return [(key, label, query.url(range=key), key == query.range) for key, label in labels.items()]
 
 
 # --- Words -----------------------------------------------------------------------------------
@@ -199,6 +216,13 @@ def _cost_text(sums: Sums) -> str:
     return "unpriced" if sums.is_unpriced else numbers.money(sums.cost)
 
 
+def _before_text(span: Span) -> str:
+    start, end = span.before
+    if span.interval != "hour":
+        end = _whole_day(end, span.timezone)
+    return dates(start, end, span.timezone, year=False)
+
+
 def _panel(query: OverviewQuery, table: Table) -> Panel:
     rows = [*table.rows, *([table.others] if table.others else [])]
     costs = numbers.column([None if row.now.is_unpriced else row.now.cost for row in rows])
@@ -208,7 +232,7 @@ def _panel(query: OverviewQuery, table: Table) -> Panel:
             name=row.name,
             is_others=row is table.others,
             colour=row.colour,
-            url="" if row is table.others else query.url_with(table.dimension, row.name or ""),
+            url="" if row is table.others else query.url_with(table.dimension, row.name),
             sums=row.now,
             before=row.before,
             cost=cost,

@@ -147,23 +147,28 @@ def from_to(start: datetime, end: datetime, now: datetime, zone: ZoneInfo) -> Sp
 
 
 def dates(start: datetime, end: datetime, zone: ZoneInfo, *, year: bool = True) -> str:
-    """Write a span: `25 Oct – 23 Nov 2026`, with times where it does not consist of days."""
+    """Write a span: `25 Oct – 23 Nov 2026`, `1–23 Nov`; with times unless it is of whole days."""
     first, last = start.astimezone(zone), end.astimezone(zone)
-    if is_midnight(first) and is_midnight(last):
+    if is_midnight(first, zone) and is_midnight(last, zone):
         last -= timedelta(microseconds=1)
         form = _day
     else:
         form = _moment
     left, right = form(first), form(last)
     if first.year != last.year:
-        left = f"{left} {first.year}"
-    text = left if left == right else f"{left} \N{EN DASH} {right}"
-    return f"{text} {last.year}" if year or first.year != last.year else text
+        left, year = f"{left} {first.year}", True
+    if left == right:
+        text = right
+    elif form is _day and (first.year, first.month) == (last.year, last.month):
+        text = f"{first.day}\N{EN DASH}{right}"
+    else:
+        text = f"{left} \N{EN DASH} {right}"
+    return f"{text} {last.year}" if year else text
 
 
-def is_midnight(at: datetime) -> bool:
+def is_midnight(at: datetime, zone: ZoneInfo) -> bool:
     """Whether a day begins with this moment, also where clocks skip midnight."""
-    return at == midnight(at.date(), at.tzinfo)
+    return at == midnight(at.date(), zone)
 
 
 def _day(at: datetime) -> str:
