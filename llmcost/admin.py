@@ -5,14 +5,14 @@ from functools import wraps
 from typing import Any
 
 from django.contrib import admin
-from django.db import connection, models, transaction
+from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from llmcost.errors import NotFound, answer
-from llmcost.tenancy.grants import STAFF_ROLE
+from llmcost.tenancy.context import support_staff
 
 
 class StaffSite(admin.AdminSite):
@@ -22,6 +22,12 @@ class StaffSite(admin.AdminSite):
     index_title = "Support"
     site_url = "/app/"
     enable_nav_sidebar = False
+    index_template = "admin/support_index.html"
+
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        """Take our own read-only pages; what third-party apps offer is not for support."""
+        if admin_class is not None and issubclass(admin_class, ReadOnlyAdmin):
+            super().register(model_or_iterable, admin_class, **options)
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Let active staff in; being a superuser is no way in and gives nothing more."""
@@ -43,8 +49,7 @@ class StaffSite(admin.AdminSite):
             # Session and user are read as the application; the staff role cannot.
             if not self.has_permission(request):
                 return view(request, *args, **kwargs)
-            with transaction.atomic(), connection.cursor() as cursor:
-                cursor.execute(f"SET LOCAL ROLE {STAFF_ROLE}")
+            with support_staff():
                 response = view(request, *args, **kwargs)
                 if isinstance(response, TemplateResponse):
                     response.render()

@@ -40,10 +40,12 @@ def logging_config(*, json: bool) -> dict[str, Any]:
                     last,
                 ],
                 "foreign_pre_chain": [
+                    _without_address,
                     structlog.contextvars.merge_contextvars,
                     structlog.stdlib.add_log_level,
                     structlog.stdlib.add_logger_name,
                     structlog.stdlib.ExtraAdder(),
+                    _without_doubles,
                     structlog.processors.TimeStamper(fmt="iso", utc=True),
                     _where_it_failed,
                 ],
@@ -52,7 +54,7 @@ def logging_config(*, json: bool) -> dict[str, Any]:
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["stderr"], "level": "INFO"},
         "loggers": {
-            # Django names the path and the status of a refused request; ours carry the id too.
+            # Refused requests are in our own line; failed ones come here with their traceback.
             "django.request": {"level": "ERROR"},
             "django.security.DisallowedHost": {"level": "CRITICAL"},
             # psycopg's and Django's error texts can quote a statement's values.
@@ -64,6 +66,20 @@ def logging_config(*, json: bool) -> dict[str, Any]:
 def configure(config: dict[str, Any]) -> None:
     """Apply the dictConfig (Django's LOGGING_CONFIG hook, without Django's own defaults)."""
     logging.config.dictConfig(config)
+
+
+def _without_address(_logger: Any, _name: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Django names the address of a request that failed, which can hold somebody's values."""
+    record: logging.LogRecord = event["_record"]
+    if record.name == "django.request":
+        record.__dict__.pop("request", None)
+        event["event"] = "request_failed"
+    return event
+
+
+def _without_doubles(_logger: Any, _name: str, event: dict[str, Any]) -> dict[str, Any]:
+    event.pop("message", None)  # left on the record by another handler; it is the event itself
+    return event
 
 
 def _cut_keys(_logger: Any, _name: str, event: dict[str, Any]) -> dict[str, Any]:

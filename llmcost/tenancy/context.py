@@ -10,6 +10,8 @@ from contextlib import contextmanager
 
 from django.db import connection, transaction
 
+from llmcost.tenancy.rls import STAFF_ROLE
+
 
 @contextmanager
 def tenant(account_id: int) -> Iterator[None]:
@@ -30,6 +32,17 @@ def presenting_key(digest: str) -> Iterator[None]:
     """Run a transaction that sees the one key whose keyed hash is `digest`, if there is one."""
     with _setting("llmcost_key", "llmcost.key_digest", digest):
         yield
+
+
+@contextmanager
+def support_staff() -> Iterator[None]:
+    """Run a transaction as the role of support staff, which sees no event of anybody."""
+    nested = connection.in_atomic_block
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL ROLE {STAFF_ROLE}")
+        yield
+        if nested:
+            cursor.execute("SET LOCAL ROLE NONE")
 
 
 @contextmanager

@@ -8,7 +8,9 @@ from typing import Any
 
 from django.db import connections
 
-APP_ROLE, STAFF_ROLE = "llmcost_app", "llmcost_staff"
+from llmcost.tenancy.roles import APP as APP_ROLE
+from llmcost.tenancy.roles import STAFF as STAFF_ROLE
+
 
 # Tables that the application reads and does not write.
 READ_ONLY = {"django_migrations", "django_content_type", "auth_permission"}
