@@ -74,7 +74,7 @@ def _transport_options() -> dict[str, Any]:
         "visibility_timeout": VISIBILITY_SECONDS,
         "wait_time_seconds": 0,
         "polling_interval": 1.0,
-        "pool_size": 2,
+        "pool_size": 1,
         "pool_timeout": 2.0,
     }
     if not url:

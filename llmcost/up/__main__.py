@@ -80,7 +80,8 @@ def _start(supervisor: Supervisor, data_dir: Path, port: int, began: float) -> N
     # Not needed for the first page, so it does not compete with it for the processor.
     supervisor.start(_scheduler(supervisor))
     banner.show_address(port, time.monotonic() - began)
-    if os.environ.get("DEMO", "").lower() != "off":
+    # Its password is known to everybody: only on somebody's own machine.
+    if os.environ.get("DEMO", "").lower() != "off" and "PUBLIC_URL" not in os.environ:
         _show_demo(supervisor, port)
 
 
@@ -179,21 +180,25 @@ def _is_ready(port: int) -> bool:
 
 
 def _show_demo(supervisor: Supervisor, port: int) -> None:
-    """Fill the demo workspace, say how to get in, then keep a trickle of events going."""
-    if _has_command("seed_demo"):
-        seed = supervisor.python("manage.py", "seed_demo")
-        supervisor.run(Program(name="demo", start=seed, restart=False))
-    if _has_command("demo_key"):
-        with tempfile.TemporaryFile() as answer:
-            ask = supervisor.python("manage.py", "demo_key", stdout=answer.fileno())
-            supervisor.run(Program(name="demo", start=ask, restart=False))
-            answer.seek(0)
-            key = answer.read().decode().strip()
-        if key:
-            banner.show_demo(port, key)
+    """Fill the demo workspace, say how to get in, then keep a trickle of calls going."""
+    said = _answer(supervisor, "seed_demo")
+    key = _answer(supervisor, "demo_key")
+    if key:
+        banner.show_demo(port, said, key)
     if _has_command("demo_traffic"):
         traffic = supervisor.python("manage.py", "demo_traffic")
         supervisor.start(Program(name="demo", start=traffic, patience=3.0))
+
+
+def _answer(supervisor: Supervisor, command: str) -> str:
+    """Run a management command and return what it prints; its log lines are forwarded."""
+    if not _has_command(command):
+        return ""
+    with tempfile.TemporaryFile() as answer:
+        ask = supervisor.python("manage.py", command, stdout=answer.fileno())
+        supervisor.run(Program(name="demo", start=ask, restart=False))
+        answer.seek(0)
+        return answer.read().decode().strip()
 
 
 def _has_command(name: str) -> bool:
