@@ -1,6 +1,7 @@
 from django.db import migrations
 
-from llmcost.tenancy.rls import STAFF_ROLE, USER, protect, reveal
+from llmcost.tenancy.rls import USER, protect, reveal
+from llmcost.tenancy.roles import STAFF
 
 
 class Migration(migrations.Migration):
@@ -10,9 +11,9 @@ class Migration(migrations.Migration):
     ]
     operations = [
         protect("accounts_account", column="id"),
-        reveal("accounts_account", "staff_reads", "true", role=STAFF_ROLE),
+        reveal("accounts_account", "staff_reads", "true", role=STAFF),
         protect("accounts_membership"),
         # Which accounts am I in? Asked before any account is known.
         reveal("accounts_membership", "own_memberships", f"user_id = {USER}"),
-        reveal("accounts_membership", "staff_reads", "true", role=STAFF_ROLE),
+        reveal("accounts_membership", "staff_reads", "true", role=STAFF),
     ]

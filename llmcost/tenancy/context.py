@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from django.db import connection, transaction
 
-from llmcost.tenancy.rls import STAFF_ROLE
+from llmcost.tenancy.roles import STAFF
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def support_staff() -> Iterator[None]:
     """Run a transaction as the role of support staff, which sees no event of anybody."""
     nested = connection.in_atomic_block
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(f"SET LOCAL ROLE {STAFF_ROLE}")
+        cursor.execute(f"SET LOCAL ROLE {STAFF}")
         yield
         if nested:
             cursor.execute("SET LOCAL ROLE NONE")

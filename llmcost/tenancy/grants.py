@@ -8,9 +8,7 @@ from typing import Any
 
 from django.db import connections
 
-from llmcost.tenancy.roles import APP as APP_ROLE
-from llmcost.tenancy.roles import STAFF as STAFF_ROLE
-
+from llmcost.tenancy.roles import APP, STAFF
 
 # Tables that the application reads and does not write.
 READ_ONLY = {"django_migrations", "django_content_type", "auth_permission"}
@@ -51,16 +49,16 @@ def apply(using: str = "default", **_signal: Any) -> None:
         tables = cursor.fetchall()
         if not tables:
             return
-        cursor.execute(f"GRANT USAGE ON SCHEMA public TO {APP_ROLE}, {STAFF_ROLE}")
+        cursor.execute(f"GRANT USAGE ON SCHEMA public TO {APP}, {STAFF}")
         for table, is_partition in tables:
-            cursor.execute(f'REVOKE ALL ON "{table}" FROM PUBLIC, {APP_ROLE}, {STAFF_ROLE}')
+            cursor.execute(f'REVOKE ALL ON "{table}" FROM PUBLIC, {APP}, {STAFF}')
             if is_partition:
                 continue
             verbs = "SELECT" if table in READ_ONLY else "SELECT, INSERT, UPDATE, DELETE"
-            cursor.execute(f'GRANT {verbs} ON "{table}" TO {APP_ROLE}')
+            cursor.execute(f'GRANT {verbs} ON "{table}" TO {APP}')
             if columns := STAFF_READS.get(table):
-                cursor.execute(f'GRANT SELECT ({", ".join(columns)}) ON "{table}" TO {STAFF_ROLE}')
+                cursor.execute(f'GRANT SELECT ({", ".join(columns)}) ON "{table}" TO {STAFF}')
         present = {table for table, _ in tables}
         for sequence, table in SEQUENCES.items():
             if table in present:
-                cursor.execute(f"GRANT USAGE ON SEQUENCE {sequence} TO {APP_ROLE}")
+                cursor.execute(f"GRANT USAGE ON SEQUENCE {sequence} TO {APP}")

@@ -6,8 +6,6 @@ re-used connection holds '' where a fresh one holds NULL: without it the cast ra
 
 from django.db import migrations
 
-from llmcost.tenancy.roles import STAFF as STAFF_ROLE
-
 ACCOUNT = "nullif(current_setting('llmcost.account_id', true), '')::bigint"
 USER = "nullif(current_setting('llmcost.user_id', true), '')::bigint"
 

@@ -1,6 +1,7 @@
 from django.db import migrations
 
-from llmcost.tenancy.rls import STAFF_ROLE, protect, reveal
+from llmcost.tenancy.rls import protect, reveal
+from llmcost.tenancy.roles import STAFF
 
 PRESENTED = "digest = nullif(current_setting('llmcost.key_digest', true), '')"
 
@@ -23,9 +24,9 @@ class Migration(migrations.Migration):
             "ALTER TABLE projects_apikey DROP CONSTRAINT apikey_of_own_project",
         ),
         protect("projects_project"),
-        reveal("projects_project", "staff_reads", "true", role=STAFF_ROLE),
+        reveal("projects_project", "staff_reads", "true", role=STAFF),
         protect("projects_apikey"),
         # Whose key is this? Asked before any account is known, and only for the hash presented.
         reveal("projects_apikey", "presented_key", PRESENTED),
-        reveal("projects_apikey", "staff_reads", "true", role=STAFF_ROLE),
+        reveal("projects_apikey", "staff_reads", "true", role=STAFF),
     ]
