@@ -13,7 +13,7 @@ from events.reports import panels
 from events.reports.first_event import first_event
 from events.reports.overview import fingerprint, overview, params_from_form, query_from_params
 from llmcost import clock
-from projects.access import first_project, project_for
+from projects.access import first_project, project_for, projects_of
 from projects.models import ApiKey, Project
 from projects.services import issue_first_key
 
@@ -44,6 +44,7 @@ def overview_page(request: HttpRequest, project: str = "") -> HttpResponse:
         return redirect("events:start", project=owner.slug)
     page = {
         "project": owner,
+        "projects": projects_of(request),
         "section": "Overview",
         "query": query,
         "mark": mark,
@@ -59,7 +60,7 @@ def overview_page(request: HttpRequest, project: str = "") -> HttpResponse:
 @member_page
 def start(request: HttpRequest, project: str) -> HttpResponse:
     """GET /app/<project>/start/"""
-    return render(request, "events/start.html", _start(project_for(request, project)))
+    return render(request, "events/start.html", _start(request, project_for(request, project)))
 
 
 @require_POST
@@ -71,7 +72,7 @@ def first_key(request: HttpRequest, project: str) -> HttpResponse:
     issued = issue_first_key(owner, by=request.user)
     if issued is None and not request.htmx:
         return redirect("events:start", project=owner.slug)
-    page = _start(owner) | ({"secret": issued[1]} if issued else {})
+    page = _start(request, owner) | ({"secret": issued[1]} if issued else {})
     return render(request, "events/start.html#key" if request.htmx else "events/start.html", page)
 
 
@@ -80,7 +81,7 @@ def first_key(request: HttpRequest, project: str) -> HttpResponse:
 def arrival(request: HttpRequest, project: str) -> HttpResponse:
     """GET /app/<project>/start/arrival/: 204 until there is something new to say."""
     owner = project_for(request, project)
-    page = _start(owner)
+    page = _start(request, owner)
     since = request.GET.get("since", "")
     has_waited = since.isdecimal() and clock.now().timestamp() - int(since[:12]) >= PATIENCE_SECONDS
     page["is_late"] = has_waited
@@ -89,10 +90,11 @@ def arrival(request: HttpRequest, project: str) -> HttpResponse:
     return render(request, "events/start.html#arrival", page)
 
 
-def _start(project: Project) -> dict[str, object]:
+def _start(request: HttpRequest, project: Project) -> dict[str, object]:
     keys = ApiKey.objects.live().filter(account_id=project.account_id, project=project)
     return {
         "project": project,
+        "projects": projects_of(request),
         "section": "Start",
         "public_url": settings.PUBLIC_URL,
         "events_url": settings.PUBLIC_URL + reverse("api-events"),

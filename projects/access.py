@@ -1,5 +1,6 @@
-"""The one way to a project of the signed-in user's account."""
+"""The one way to the projects of the signed-in user's account."""
 
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from llmcost.errors import NotFound
@@ -12,6 +13,11 @@ def project_for(request: HttpRequest, slug: str) -> Project:
     if project is None:
         raise NotFound
     return project
+
+
+def projects_of(request: HttpRequest) -> QuerySet[Project]:
+    """Return the projects of `request.account`, between which the side bar switches."""
+    return Project.objects.filter(account_id=request.account.pk).order_by("name")
 
 
 def first_project(request: HttpRequest) -> Project:

@@ -1,6 +1,11 @@
-"""The pages of one project: onboarding and keys."""
+"""The pages of one project."""
 
-from django.urls import URLPattern
+from django.urls import path
+
+from projects import views
 
 app_name = "projects"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("<slug:project>/keys/", views.keys, name="keys"),
+    path("<slug:project>/keys/<int:key_id>/revocation/", views.revocation, name="revocation"),
+]

@@ -156,14 +156,14 @@ def dates(start: datetime, end: datetime, zone: ZoneInfo, *, year: bool = True) 
         form = _moment
     left, right = form(first), form(last)
     if first.year != last.year:
-        left, year = f"{left} {first.year}", True
+        left, right, year = f"{left} {first.year}", f"{right} {last.year}", False
     if left == right:
         text = right
     elif form is _day and (first.year, first.month) == (last.year, last.month):
         text = f"{first.day}\N{EN DASH}{right}"
     else:
         text = f"{left} \N{EN DASH} {right}"
-    return f"{text} {last.year}" if year else text
+    return f"{text} {last.year}" if year and form is _day else text
 
 
 def is_midnight(at: datetime, zone: ZoneInfo) -> bool:

@@ -62,5 +62,12 @@ document.addEventListener("visibilitychange", () => {
   for (const part of document.querySelectorAll("[data-poll]")) htmx.trigger(part, "wake");
 });
 
+// What is true only while this file runs.
+const reveal = () => {
+  for (const part of document.querySelectorAll("[data-js]")) part.hidden = false;
+};
+
+document.addEventListener("htmx:load", reveal);
 setInterval(tick, TICK_MS);
+reveal();
 tick();
