@@ -3,6 +3,8 @@
 import io
 import logging
 import os
+import re
+import sys
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -58,6 +60,41 @@ def _forgetful() -> Iterator[None]:
     store._known_rates.clear()
     store._woken.clear()
     yield
+
+
+BIG_TABLES = re.compile(r"\b(?:events_event|events_delta|events_quarter|events_user_day)\b")
+NAMES_THE_ACCOUNT = re.compile(
+    r"account_id\s*=\s*(?:%|\$|a\.)|\(\s*account_id,[^)]*\)\s*(?:SELECT|VALUES)"
+)
+
+
+def _every_statement_names_the_account(
+    execute: Any, sql: Any, params: Any, many: bool, context: Any
+) -> Any:
+    """On Citus a statement on a distributed table without its account goes to every shard and is
+    not one snapshot, so a report could be wrong; here, on one server, only this shows it."""
+    text = str(sql)
+    if BIG_TABLES.search(text) and not NAMES_THE_ACCOUNT.search(text):
+        frame = sys._getframe(1)
+        while "site-packages" in frame.f_code.co_filename or "conftest" in frame.f_code.co_filename:
+            frame = frame.f_back
+        if (
+            "/tests/" not in frame.f_code.co_filename
+            and "contextlib" not in frame.f_code.co_filename
+        ):
+            raise AssertionError(
+                f"{frame.f_code.co_filename} does not name account_id: {text[:200]}"
+            )
+    return execute(sql, params, many, context)
+
+
+@pytest.fixture(autouse=True)
+def _statements(request: pytest.FixtureRequest) -> Iterator[None]:
+    if not {"db", "committed"} & set(request.fixturenames):
+        yield
+        return
+    with connections["default"].execute_wrapper(_every_statement_names_the_account):
+        yield
 
 
 @pytest.fixture

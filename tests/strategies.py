@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 
 # Zones whose days are 23, 25 or 24.5 hours long, begin off the hour, or skip a day.
 ZONES = st.sampled_from(
-    ["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Apia", "America/Los_Angeles"]
+    [
+        "UTC",
+        "Europe/Berlin",
+        "America/St_Johns",
+        "Asia/Kathmandu",
+        "Australia/Lord_Howe",
+        "Pacific/Apia",
+        "America/Los_Angeles",
+    ]
 )
 START = datetime(2025, 10, 20, tzinfo=UTC)
 # Around the end of summer time in Europe and America, and a month's end.

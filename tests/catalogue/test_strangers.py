@@ -1,0 +1,124 @@
+"""Every page and endpoint of one company, tried as another: as if it were not there."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from llmcost.tenancy.context import tenant
+from projects.services import issue_key, open_project
+from projects.models import Scope
+from tests.events.test_ingest import CALL
+
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+# Addresses that name nothing of a company: public pages, sign-in, health, the API (whose key
+# names the project), static files, the admin (tried in its own tests).
+NAMELESS = re.compile(
+    r"^(healthz|readyz|api/|admin/|static/|v1/|privacy/|terms/|dev/|login/|logout/|signup/|inactive/"
+    r"|confirm-email/|email/|password/|reauthenticate/|app/$|$)"
+)
+RANDOM = {"project": "no-such-project", "key": 987_654_321, "key_id": 987_654_321}
+
+
+def routes(resolver=None, prefix="") -> Iterator[tuple[str, set[str]]]:
+    """Every route and the names of its parts."""
+    for entry in (resolver or get_resolver()).url_patterns:
+        route = prefix + str(entry.pattern)
+        if isinstance(entry, URLResolver):
+            yield from routes(entry, route)
+        elif isinstance(entry, URLPattern):
+            yield route, set(entry.pattern.converters)
+
+
+OURS = sorted(
+    (route, tuple(sorted(parts)))
+    for route, parts in routes()
+    if not NAMELESS.match(route.lstrip("^"))
+)
+
+
+def address(route: str, values: dict[str, object]) -> str:
+    return "/" + re.sub(r"<(?:\w+:)?(\w+)>", lambda part: str(values[part[1]]), route)
+
+
+@pytest.fixture
+def secret(acme, api):
+    """A project that only Acme has, with a key and a call in it."""
+    with tenant(acme.account.pk):
+        project = open_project(acme.account, name="acme-secret")
+        row, key = issue_key(
+            project, name="Secret", scopes=[Scope.INGEST, Scope.READ], by=acme.owner
+        )
+    api(key, "POST", "/v1/events", {**CALL, "feature": "CANARY", "user_id": "CANARY"})
+    return {"project": project.slug, "key": row.pk, "key_id": row.pk}
+
+
+def shown(answer) -> str:
+    """A page without what differs from request to request."""
+    text = answer.content.decode()
+    text = re.sub(r"req_[0-9a-f]{32}", "", text)
+    return re.sub(r'(csrfmiddlewaretoken" value="|X-CSRFToken": ")[^"]*', "", text)
+
+
+def test_there_are_addresses_to_try():
+    assert len(OURS) >= 4
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("route", "parts"), OURS, ids=[route for route, _ in OURS])
+def test_a_strangers_address_answers_like_one_that_is_not_there(
+    route, parts, method, secret, acme, globex
+):
+    foreign = globex.client.generic(method, address(route, secret))
+    nobodys = globex.client.generic(method, address(route, RANDOM))
+
+    assert foreign.status_code == nobodys.status_code
+    assert foreign.status_code in (404, 405)
+    assert shown(foreign).replace(str(secret["project"]), "") == shown(nobodys).replace(
+        RANDOM["project"], ""
+    )
+    assert "CANARY" not in foreign.content.decode()
+
+
+@pytest.mark.parametrize("half", ["project", "key"])
+@pytest.mark.parametrize(
+    ("route", "parts"), [(route, parts) for route, parts in OURS if len(parts) > 1]
+)
+def test_a_strangers_key_under_ones_own_project_is_not_there(route, parts, half, secret, globex):
+    mixed = (
+        {**secret, "project": globex.project.slug}
+        if half == "project"
+        else {**RANDOM, "project": secret["project"]}
+    )
+
+    assert globex.client.post(address(route, mixed)).status_code in (404, 405)
+    assert globex.client.get(address(route, mixed)).status_code in (404, 405)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("route", "parts"), OURS, ids=[route for route, _ in OURS])
+def test_visitors_are_led_to_sign_in(route, parts, method, secret, client):
+    answer = client.generic(method, address(route, secret))
+
+    assert answer.status_code in (302, 405)
+    if answer.status_code == 302:
+        assert answer["Location"].startswith("/login/?next=/app/")
+
+
+def test_the_owner_finds_what_the_stranger_does_not(secret, acme):
+    found = [acme.client.get(address(route, secret)).status_code for route, _ in OURS]
+
+    assert 200 in found
+    assert 404 not in found
+    assert 500 not in found
+
+
+@pytest.mark.parametrize(("route", "parts"), OURS, ids=[route for route, _ in OURS])
+def test_a_post_without_the_forms_token_changes_nothing(route, parts, secret, acme):
+    from django.test import Client
+
+    careless = Client(enforce_csrf_checks=True)
+    careless.force_login(acme.owner)
+
+    assert careless.post(address(route, secret)).status_code in (403, 405)
