@@ -64,12 +64,16 @@ def make_app(**options: Any) -> Celery:
 
 
 def _transport_options() -> dict[str, Any]:
+    # Whoever publishes is told at once; the worker has its own patience (broker_connection_…).
+    options: dict[str, Any] = {"max_retries": 0}
     url = settings.CELERY_BROKER_URL
-    if url.startswith(("redis", "valkey")):
-        return {"visibility_timeout": VISIBILITY_SECONDS}
     if url and not url.startswith("pgmq"):
-        return {}
-    options: dict[str, Any] = {
+        if url.startswith(("redis", "valkey")):
+            options["visibility_timeout"] = VISIBILITY_SECONDS
+        return options
+    if not url:
+        options["conn_string"] = _broker_login()
+    return options | {
         "init_extension": False,  # the schema is installed by tenancy.roles
         "visibility_timeout": VISIBILITY_SECONDS,
         "wait_time_seconds": 0,
@@ -77,9 +81,6 @@ def _transport_options() -> dict[str, Any]:
         "pool_size": 1,
         "pool_timeout": 2.0,
     }
-    if not url:
-        options["conn_string"] = _broker_login()
-    return options
 
 
 def _broker_login() -> str:

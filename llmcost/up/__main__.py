@@ -41,8 +41,7 @@ def main() -> int:
 def _run(began: float) -> int:
     data_dir = Path(os.environ.get("LLMCOST_DATA") or BASE_DIR / ".data").absolute()
     port = preflight.port_from(dict(os.environ))
-    claim = preflight.claim(data_dir)
-    with claim:
+    with preflight.claimed(data_dir):
         end_marked(data_dir, grace=LEFTOVER_GRACE)
         preflight.check_port(port)
         os.environ |= {"LLMCOST_DATA": str(data_dir), "PORT": str(port), "PYTHONUNBUFFERED": "1"}

@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -91,8 +91,7 @@ class EmbeddedPostgres:
         self.cluster = _home(self.data_dir) / "postgres"
         self.socket_dir = socket_dir(self.data_dir)
         self.settings = {**SETTINGS, **(settings or {})}
-        # Kept, because a child that nobody refers to warns when it is collected.
-        self._server: subprocess.Popen[bytes] | None = None
+        self._server: subprocess.Popen[bytes] | None = None  # if `start` has started one
 
     @property
     def admin_dsn(self) -> str:
@@ -124,12 +123,14 @@ class EmbeddedPostgres:
         with self._alone():
             if self.is_ready:
                 return False
+            self._collect()
             log = self.data_dir / "postgres.log"
             with log.open("wb") as output:
                 server = self._server = self.spawn(output)
             deadline = time.monotonic() + timeout
             while not self.is_ready:
                 if server.poll() is not None or time.monotonic() > deadline:
+                    server.kill()
                     raise CannotStart(f"PostgreSQL did not start; {log} says why.")
                 time.sleep(0.02)
         return True
@@ -162,15 +163,20 @@ class EmbeddedPostgres:
         for signum, patience in ((signal.SIGINT, timeout), (signal.SIGQUIT, 5.0)):
             pid = self.pid
             if pid is None:
-                return
+                break
             signal_quietly(pid, signum)
             deadline = time.monotonic() + patience
             while self.pid == pid and time.monotonic() < deadline:
-                _reap(pid)
                 time.sleep(0.02)
         if pid := self.pid:
             signal_quietly(pid, signal.SIGKILL)
-            _reap(pid)
+        self._collect()
+
+    def _collect(self) -> None:
+        """Wait for the end of our own child that has ended or is about to."""
+        if self._server is not None:
+            self._server.wait()
+            self._server = None
 
     @cached_property
     def _user(self) -> pwd.struct_passwd | None:
@@ -356,12 +362,6 @@ def _copy_for_others(package: Path) -> Path:
                 os.chmod(Path(folder) / name, 0o755 if folder.endswith("bin") else 0o644)
         draft.rename(place)
     return place / package.name / "pginstall" / "bin"
-
-
-def _reap(pid: int) -> None:
-    """Collect the exit of a server that is our own child, so that it does not look alive."""
-    with suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
 
 
 def _short_hash(path: Path) -> str:

@@ -6,8 +6,9 @@ import os
 import shutil
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from llmcost.up import CannotStart
 
@@ -24,34 +25,33 @@ def port_from(environment: dict[str, str]) -> int:
     return int(text)
 
 
-def claim(data_dir: Path) -> IO[str]:
-    """Claim the data directory for this process; the claim lasts while the file stays open.
+@contextmanager
+def claimed(data_dir: Path) -> Iterator[None]:
+    """Have the data directory for this process alone.
 
     Raises CannotStart when it cannot be written, is (nearly) full, or somebody else has it.
     """
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
-        claim_file = (data_dir / "up.lock").open("a+")
+        lock = (data_dir / "up.lock").open("a+")
     except OSError as error:
-        raise CannotStart(
-            f"{data_dir} cannot be written ({error.strerror}): make it writable or choose another"
-            " directory with LLMCOST_DATA."
-        ) from error
-    try:
-        fcntl.flock(claim_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = holder_of(data_dir)
-        raise CannotStart(
-            f"It already runs in this folder (process {holder}): stop it with `make down`."
-        ) from None
-    _check_space(data_dir)
-    try:
-        claim_file.truncate(0)
-        claim_file.write(f"{os.getpid()}\n")
-        claim_file.flush()
-    except OSError as error:
-        raise CannotStart(f"{data_dir} cannot be written ({error.strerror}).") from error
-    return claim_file
+        raise _not_writable(data_dir, error) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CannotStart(
+                f"It already runs in this folder (process {holder_of(data_dir)}): stop it with"
+                " `make down`."
+            ) from None
+        _check_space(data_dir)
+        try:
+            lock.truncate(0)
+            lock.write(f"{os.getpid()}\n")
+            lock.flush()
+        except OSError as error:
+            raise _not_writable(data_dir, error) from error
+        yield
 
 
 def holder_of(data_dir: Path) -> int | None:
@@ -94,6 +94,13 @@ def check_port(port: int) -> None:
             raise CannotStart(
                 f"Port {port} {why}: choose another one, for example `PORT={_other(port)} make up`."
             ) from error
+
+
+def _not_writable(data_dir: Path, error: OSError) -> CannotStart:
+    return CannotStart(
+        f"{data_dir} cannot be written ({error.strerror}): make it writable or choose another"
+        " directory with LLMCOST_DATA."
+    )
 
 
 def _check_space(data_dir: Path) -> None:

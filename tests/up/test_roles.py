@@ -83,7 +83,7 @@ def test_the_broker_owns_its_queues_and_reads_no_table_of_ours(admin, database_n
         connection.execute("SELECT pgmq.create('wake_up')")
         connection.rollback()
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            connection.execute("SELECT * FROM llmcost_heartbeat")
+            connection.execute("SELECT * FROM public.llmcost_heartbeat")
 
 
 def test_a_web_request_cannot_hold_the_database(database_name):

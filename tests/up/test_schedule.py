@@ -15,7 +15,7 @@ TASK = "events.tasks.fold_due"
 
 def app_with(broker_url: str) -> Celery:
     app = make_app(fixups=[], set_as_current=False)
-    app.conf.update(broker_url=broker_url, broker_transport_options={})
+    app.conf.update(broker_url=broker_url, broker_transport_options={"max_retries": 0})
     return app
 
 
