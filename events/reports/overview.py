@@ -17,7 +17,7 @@ from django.http import QueryDict
 from django.utils.dateparse import parse_date
 
 from events.reports import run, spans
-from events.reports.colours import colours
+from events.reports.colours import COLOURS, colours
 from events.reports.parse import filters_from, midnight, moment_from, timezone_from
 from events.reports.query import UsageQuery
 from events.reports.run import UsageRow
@@ -241,14 +241,8 @@ def overview(query: OverviewQuery) -> Overview:
             query.usage(month, tomorrow, interval="day"),
             query.usage(*before_today),
             query.usage(*before_month),
-            # Whatever is filtered, so that no filter changes a colour.
-            query.usage(
-                min(span.start, before_month[0]),
-                max(span.end, tomorrow),
-                group_by=("model",),
-                filters={},
-                limit=8,
-            ),
+            # Whatever is shown, so that neither a filter nor a range changes a colour.
+            query.usage(today - 29 * DAY, tomorrow, group_by=("model",), filters={}, limit=COLOURS),
             *(query.usage(**whole, group_by=(name,), limit=ROWS + 1) for name in TABLES[1:]),
         ]
     )

@@ -111,12 +111,12 @@ def figures(query: OverviewQuery, shown: Overview) -> list[Figure]:
               f"from {_cost_text(spend.before)}"),
         Figure(
             "Calls", numbers.short(spend.now.calls), f"{spend.now.calls:,}", spend.now.calls,
-            spend.before.calls, "", "" if each is None else f"· {numbers.money(each)} each",
+            spend.before.calls, "", "" if each is None else f"{numbers.money(each)} each",
         ),
         Figure(
             "Tokens", numbers.short(spend.now.tokens), f"{spend.now.tokens:,}", spend.now.tokens,
             spend.before.tokens, "",
-            f"· {numbers.short(spend.now.input_tokens)} in, "
+            f"{numbers.short(spend.now.input_tokens)} in, "
             f"{numbers.short(spend.now.output_tokens)} out",
         ),
     ]  # fmt: skip

@@ -1,6 +1,7 @@
 """From a URL's parameters to a question; what does not fit is said by name, never repeated."""
 
 from datetime import date, datetime, time, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from django.http import QueryDict
@@ -48,9 +49,15 @@ def query_from_params(params: QueryDict, project: Project) -> UsageQuery:
 
 def timezone_from(name: str) -> ZoneInfo:
     """Return a time zone by its IANA name. Raises InvalidParameter."""
-    if name not in available_timezones():
+    if name not in _zones():
         raise InvalidParameter("`tz` must be an IANA time zone, like Europe/Berlin.")
     return ZoneInfo(name)
+
+
+@cache
+def _zones() -> set[str]:
+    # Reads hundreds of files: 30 ms, each time.
+    return available_timezones()
 
 
 def filters_from(params: QueryDict) -> dict[str, tuple[str, ...]]:

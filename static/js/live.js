@@ -7,10 +7,14 @@ let heardAt = performance.now();
 
 const isPoll = (element) => element.hasAttribute("data-poll");
 
-// What the reader opened stays open when the server sends the part anew.
+// When the server sends a part anew, what the reader opened stays open, and what the chart's
+// script has added to it stays there.
 if (window.Idiomorph) {
-  Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
-    !(name === "open" && node.localName === "details");
+  Object.assign(Idiomorph.defaults.callbacks, {
+    beforeAttributeUpdated: (name, node) =>
+      !(name === "open" && node.localName === "details") && !node.matches("[data-chart]"),
+    beforeNodeRemoved: (node) => !node.classList?.contains("tip"),
+  });
 }
 
 function age(milliseconds) {
