@@ -94,9 +94,9 @@ def _body(request: Request) -> bytes:
     kind = (http.content_type or "").lower()
     if kind not in ("application/json", ""):
         raise UnsupportedMediaType
-    length = http.META.get("CONTENT_LENGTH") or None
-    return read_body(
-        http.read,
-        length=int(length) if length else None,
-        encoding=http.headers.get("Content-Encoding", ""),
-    )
+    encoding = http.headers.get("Content-Encoding", "")
+    if "chunked" in http.headers.get("Transfer-Encoding", "").lower():
+        # Django reads as many bytes as Content-Length says: none here. Our server ends the stream
+        # where the chunks end.
+        return read_body(http.environ["wsgi.input"].read, length=None, encoding=encoding)
+    return read_body(http.read, length=int(http.META.get("CONTENT_LENGTH") or 0), encoding=encoding)

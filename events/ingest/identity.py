@@ -15,10 +15,10 @@ def new_id() -> UUID:
     return UUID(int=uuid_utils.uuid7().int)
 
 
-def time_of(event_id: UUID) -> datetime | None:
-    """Return a UUIDv7's own time (RFC 9562 §5.7), None for every other id."""
-    milliseconds = _milliseconds(event_id)
-    return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)
+def milliseconds(event_id: UUID) -> int | None:
+    """Return a UUIDv7's own time (RFC 9562 §5.7) since 1970, None for every other id."""
+    number = event_id.int
+    return number >> 80 if (number >> 76) & 0xF == 7 and (number >> 62) & 0b11 == 0b10 else None
 
 
 def id_month(event_id: UUID) -> int:
@@ -27,13 +27,8 @@ def id_month(event_id: UUID) -> int:
     A pure function of the id, so that a repeat meets its first row whatever else differs, and
     the one place that computes it. An id from before 2020 counts as one without time.
     """
-    milliseconds = _milliseconds(event_id)
-    return 0 if milliseconds is None else _month_of_day(milliseconds // DAY_MS)
-
-
-def _milliseconds(event_id: UUID) -> int | None:
-    number = event_id.int
-    return number >> 80 if (number >> 76) & 0xF == 7 and (number >> 62) & 0b11 == 0b10 else None
+    own = milliseconds(event_id)
+    return 0 if own is None else _month_of_day(own // DAY_MS)
 
 
 @lru_cache(maxsize=4096)

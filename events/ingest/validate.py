@@ -10,6 +10,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, cast
 
 import msgspec
@@ -75,6 +76,7 @@ _PARTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("output_tokens", ("output_audio_tokens",), "must contain output_audio_tokens"),
     ("output_tokens", ("output_image_tokens",), "must contain output_image_tokens"),
 )
+_parts_of = attrgetter(*(part for _, parts, _ in _PARTS for part in parts))
 
 
 class Rejection(msgspec.Struct, frozen=True):
@@ -130,27 +132,28 @@ def _at_once(raw: msgspec.Raw) -> Event | None:
 
 def _settle(event: Event, now: datetime, latest: datetime) -> Call:
     """Apply the rules between fields and fill in id and time. Raises _Refused."""
+    own_time = None
     if event.event_id is None:
         event.event_id = identity.new_id()
-        own_time = None
     else:
-        own_time = identity.time_of(event.event_id)
+        own_time = identity.milliseconds(event.event_id)
         # Such an id belongs to a month that has not come; taken now, its repeat would not meet it.
-        if own_time is not None and own_time > latest:
+        if own_time is not None and own_time > latest.timestamp() * 1000:
             raise _Refused(
                 "invalid_field", "event_id", "is a UUIDv7 whose time lies over 24 hours ahead"
             )
     at = event.created_at
     if at is None:
-        at = own_time or now
+        at = now if own_time is None else _from_epoch(own_time / 1000)
     elif not isinstance(at, datetime):
-        at = _from_epoch(at)
+        at = _from_epoch(at / 1000 if abs(at) >= MILLISECONDS_FROM else at)
     if not EARLIEST <= at <= latest:
         raise _Refused("invalid_field", "created_at", MESSAGES["created_at"])
-    event.created_at = at
+    event.created_at = at if at.tzinfo is UTC else at.astimezone(UTC)
     if event.cost_usd is not None:
         event.cost_usd = _money(event.cost_usd)
-    _check_parts(event)
+    if any(_parts_of(event)):
+        _check_parts(event)
     event.feature = _label(event.feature)
     event.prompt_version = _label(event.prompt_version)
     event.status = event.status or "ok"
@@ -175,8 +178,7 @@ def _check_parts(event: Event) -> None:
             raise _Refused("invalid_field", whole, message)
 
 
-def _from_epoch(number: float) -> datetime:
-    seconds = number / 1000 if abs(number) >= MILLISECONDS_FROM else number
+def _from_epoch(seconds: float) -> datetime:
     try:
         return datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, ValueError, OSError):

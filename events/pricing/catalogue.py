@@ -5,7 +5,7 @@ Looking a model up takes about 100 µs, a rate's arithmetic about 2, so resolved
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from importlib.metadata import version
@@ -68,7 +68,7 @@ SEARCHES_UNKNOWN = "unknown_search_price"
 
 
 def rate_for(provider: str | None, model: str, tier: str | None, at: datetime) -> Rate:
-    """Return the rate that applied at a moment. Raises Unpriced with the reason.
+    """Return the rate that applied at a moment in UTC. Raises Unpriced with the reason.
 
     Without a provider the catalogue is asked whose model it is; where it cannot say, the model is
     unknown: a guess would be a wrong price.
@@ -76,10 +76,8 @@ def rate_for(provider: str | None, model: str, tier: str | None, at: datetime) -
     found = _find(provider, model)
     if found is None:
         raise Unpriced(UNKNOWN_MODEL)
-    moment = at.replace(second=0, microsecond=0)
-    if not found.depends_on_time_of_day:
-        moment = moment.replace(hour=0, minute=0)
-    resolved = _resolve(found, None if tier == "standard" else tier, moment)
+    minute = at.hour * 60 + at.minute if found.depends_on_time_of_day else 0
+    resolved = _resolve(found, None if tier == "standard" else tier, at.toordinal(), minute)
     if isinstance(resolved, str):
         raise Unpriced(resolved)
     return resolved
@@ -122,7 +120,8 @@ def _find(provider: str | None, model: str) -> _Found | None:
 
 
 @lru_cache(maxsize=50_000)
-def _resolve(found: _Found, tier: str | None, at: datetime) -> Rate | str:
+def _resolve(found: _Found, tier: str | None, day: int, minute: int) -> Rate | str:
+    at = datetime.fromordinal(day).replace(tzinfo=UTC) + timedelta(minutes=minute)
     prices = dict(found.info.get_prices(at).__dict__)
     if tier is not None:
         # A host that resells a model (Azure, OpenRouter) has tiers of its own or none.

@@ -1,10 +1,11 @@
 """The arithmetic of a price: rates times counts, each token counted once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 PLACES = Decimal("1e-10")
+PLAIN = frozenset({"input_tokens", "output_tokens", "requests"})
 # 2^31 tokens at $1,000 a token fit; an overflow would be a bug and must not pass silently.
 _CONTEXT = Context(prec=40, rounding=ROUND_HALF_EVEN)
 
@@ -44,6 +45,12 @@ class Rate:
     provider: str
     model: str
     units: tuple[Unit, ...]
+    # The units of a call without token classes, which most calls are: nothing is inside them then.
+    plain: tuple[Unit, ...] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        plain = tuple(replace(unit, inside=()) for unit in self.units if unit.count in PLAIN)
+        object.__setattr__(self, "plain", plain)
 
     def cost(self, counts: Mapping[str, int]) -> Decimal:
         """Return dollars to ten places. Raises InconsistentCounts.
@@ -53,7 +60,7 @@ class Rate:
         """
         total, input_tokens = Decimal(0), counts.get("input_tokens", 0)
         own: list[int] = []
-        for unit in self.units:
+        for unit in self.plain if counts.keys() <= PLAIN else self.units:
             count = counts.get(unit.count, 0)
             for place in unit.inside:
                 count -= own[place]
@@ -62,5 +69,5 @@ class Rate:
             own.append(count)
             if count:
                 price = unit.price_at(input_tokens) if unit.tiers else unit.price
-                total = _CONTEXT.add(total, _CONTEXT.multiply(price, Decimal(count)))
-        return total.quantize(PLACES, context=_CONTEXT)
+                total = _CONTEXT.add(total, _CONTEXT.multiply(price, count))
+        return _CONTEXT.quantize(total, PLACES)

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from operator import attrgetter
 
 from events.ingest.wire import Call
 from events.pricing import catalogue
 from events.pricing.cost import InconsistentCounts, Rate
 from events.pricing.names import canonical_provider
 
-_COUNTS = tuple(catalogue.COUNTS)
+_NAMES = tuple(catalogue.COUNTS)
+_counts = attrgetter(*_NAMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,8 @@ def price(event: Call) -> Price:
 
 
 def _cost(rate: Rate, event: Call) -> Decimal:
-    counts = {"requests": 1}
-    for name in _COUNTS:
-        count = getattr(event, name)
-        if count:
-            counts[name] = count
+    counts = {name: count for name, count in zip(_NAMES, _counts(event), strict=True) if count}
+    counts["requests"] = 1
     if "web_search_requests" in counts and not any(
         unit.count == "web_search_requests" for unit in rate.units
     ):
