@@ -130,9 +130,10 @@ def _column(bars: Bars, place: int, top: Decimal) -> SafeString:
         "",
         '<rect class="bar s{}" x="{}%" y="{}" width="{}%" height="{}" rx="1.5"/>',
         (
-            (colour, _n(x), _n(upper), _n(wide), _n(_visible(upper, lower)))
+            (colour, _n(x), _n(y), _n(wide), _n(height))
             for (colour, values), (upper, lower) in zip(bars.parts, edges, strict=True)
             if values[place] > 0
+            for y, height in [_visible(upper, lower)]
         ),
     )
     hatching = ""
@@ -149,9 +150,10 @@ def _column(bars: Bars, place: int, top: Decimal) -> SafeString:
     )  # fmt: skip
 
 
-def _visible(upper: float, lower: float) -> float:
-    """Return the height that is drawn: less the gap, but never nothing."""
-    return max(min(THINNEST, lower - TOP), lower - upper - GAP)
+def _visible(upper: float, lower: float) -> tuple[float, float]:
+    """Return where a part is drawn and how high: less the gap, but never nothing."""
+    height = max(THINNEST, lower - upper - GAP)
+    return max(TOP, min(upper, lower - height)), height
 
 
 def _previous(bars: Bars, top: Decimal) -> SafeString:

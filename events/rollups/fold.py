@@ -16,22 +16,24 @@ logger = logging.getLogger(__name__)
 DELTAS_AT_ONCE = 20_000
 # An account that was busy is looked at again soon, a silent one at the latest after an hour:
 # ingest brings the next look forward, and if that note is lost this finds the deltas.
-SOON, AT_THE_LATEST = timedelta(seconds=2), timedelta(hours=1)
+SOON, LEASE, AT_THE_LATEST = timedelta(seconds=2), timedelta(seconds=10), timedelta(hours=1)
 
 
 def fold_due_accounts() -> int:
     """Fold every account whose time has come; return how many deltas were folded."""
     folded = 0
     for account_id in due.accounts_due(FOLD, clock.now()):
-        # Before folding, so that ingest which comes meanwhile finds a time it can bring forward.
-        due.postpone(FOLD, account_id, clock.now() + AT_THE_LATEST)
+        # A lease, so that a worker which is killed now is followed soon; and before folding, so
+        # that ingest which comes meanwhile finds a time it can bring forward.
+        leased_until = clock.now() + LEASE
+        due.lease(FOLD, account_id, leased_until)
         here = 0
         while taken := fold(account_id):
             here += taken
             if taken < DELTAS_AT_ONCE:
                 break
-        if here:
-            due.postpone(FOLD, account_id, clock.now() + SOON)
+        until = clock.now() + (SOON if here else AT_THE_LATEST)
+        due.postpone(FOLD, account_id, leased_until=leased_until, until=until)
         folded += here
     if folded:
         logger.info("deltas_folded", extra={"deltas": folded})

@@ -20,6 +20,13 @@ def accounts_due(kind: str, at: datetime, limit: int = 100) -> list[int]:
     return list(due.values_list("account_id", flat=True)[:limit])
 
 
-def postpone(kind: str, account_id: int, until: datetime) -> None:
-    """Look at this account again at `until`."""
+def lease(kind: str, account_id: int, until: datetime) -> None:
+    """Begin work on an account; if nobody postpones it further, it is due again at `until`."""
     DueWork.objects.filter(kind=kind, account_id=account_id).update(due_at=until)
+
+
+def postpone(kind: str, account_id: int, *, leased_until: datetime, until: datetime) -> None:
+    """Look at this account again at `until`, unless work has been announced since the lease."""
+    DueWork.objects.filter(kind=kind, account_id=account_id, due_at=leased_until).update(
+        due_at=until
+    )

@@ -7,8 +7,8 @@ import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from llmcost.tenancy.context import tenant
-from projects.services import issue_key, open_project
 from projects.models import Scope
+from projects.services import issue_key, open_project
 from tests.events.test_ingest import CALL
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]

@@ -37,9 +37,9 @@ class Ledger:
     acknowledged: dict[str, dict[str, Any]] = field(default_factory=dict)
     # Whatever no client may ever see; empty in the end.
     breaches: list[str] = field(default_factory=list)
-    failures: int = 0
+    # Batches that were answered 503: nobody knows, until they are sent again.
+    refused: list[list[dict[str, Any]]] = field(default_factory=list)
     retried: int = 0
-    reads: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def begin(self, events: list[dict[str, Any]]) -> None:
@@ -62,8 +62,6 @@ class Ledger:
         """Note an answer that no client may ever get."""
         kind = answer.headers.get("content-type", "")
         with self.lock:
-            if answer.status_code == 503:
-                self.failures += 1
             if answer.status_code not in (200, 503) or not kind.startswith("application/json"):
                 self.breaches.append(f"{answer.status_code} {kind}: {answer.text[:200]}")
             elif answer.status_code == 503 and (
@@ -113,6 +111,12 @@ def make_event(chance: random.Random) -> dict[str, Any]:
     if has_time_in_id and chance.random() < 0.5:
         del event["created_at"]
     return {name: value for name, value in event.items() if value is not None}
+
+
+def some_events(number: int = 20) -> list[dict[str, Any]]:
+    """A batch of such calls."""
+    chance = random.Random()
+    return [make_event(chance) for _ in range(number)]
 
 
 def _uuid4(chance: random.Random) -> UUID:
@@ -180,7 +184,6 @@ class Clients:
                     continue
                 calls = answer.json()["data"][0]["calls"]
                 with ledger.lock:
-                    ledger.reads += 1
                     if not least <= calls <= most:
                         ledger.breaches.append(f"Read {calls} of {least} to {most}.")
 
@@ -190,7 +193,6 @@ class Clients:
         try:
             answer = http.request(method, path, **body)
         except httpx.TransportError:
-            self._ledger.failures += 1
             return None
         self._ledger.hold(answer)
         return answer

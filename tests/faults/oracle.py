@@ -25,6 +25,8 @@ ROLLUPS = {
     "events_quarter": ("15 minutes", ["provider", "model", "feature", "prompt_version"]),
     "events_user_day": ("1 day", ["provider", "model", "feature", "user_id", "prompt_version"]),
 }
+# Celery waits ever longer before it connects again to a broker that was away.
+FOLDED_WITHIN = 20
 LONG_AGO = "2015-01-01"
 
 

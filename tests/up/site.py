@@ -86,6 +86,9 @@ class Site:
             )
         return until(lambda: self.answers("/readyz"), within=within, what=f"ready ({self.log})")
 
+    def is_running(self) -> bool:
+        return self.supervisor is not None and self.supervisor.poll() is None
+
     def answers(self, path: str) -> bool:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
@@ -112,16 +115,19 @@ class Site:
         self.supervisor.kill()
         self.supervisor.wait()
 
-    def stop_whatever_runs(self) -> None:
-        if self.supervisor is not None and self.supervisor.poll() is None:
-            self.terminate()
-        subprocess.run(
+    def stop_whatever_runs(self) -> str:
+        """Run `make down`; return what it says."""
+        said = subprocess.run(
             [sys.executable, "-m", "llmcost.up.down"],
             cwd=REPOSITORY,
             env=environment(self.data_dir, self.port),
             check=True,
             capture_output=True,
-        )
+            text=True,
+        ).stdout
+        if self.supervisor is not None:
+            self.supervisor.wait(10)
+        return said
 
 
 def _command(pid: int) -> str:
