@@ -112,12 +112,13 @@ def validate(raws: list[msgspec.Raw], body: bytes, now: datetime) -> Batch:
     batch = Batch()
     careful = _CAREFUL.search(body) is not None
     latest = now + AHEAD
+    latest_ms = int(latest.timestamp() * 1000)
     for index, raw in enumerate(raws):
         event = None if careful else _at_once(raw)
         try:
             if event is None:
                 event = _field_by_field(raw, batch)
-            batch.events.append(_settle(event, now, latest))
+            batch.events.append(_settle(event, now, latest, latest_ms))
         except _Refused as refused:
             batch.rejected.append(Rejection(index, refused.code, refused.name, refused.message))
     return batch
@@ -130,7 +131,7 @@ def _at_once(raw: msgspec.Raw) -> Event | None:
         return None  # whatever it is, the careful path says it better
 
 
-def _settle(event: Event, now: datetime, latest: datetime) -> Call:
+def _settle(event: Event, now: datetime, latest: datetime, latest_ms: int) -> Call:
     """Apply the rules between fields and fill in id and time. Raises _Refused."""
     own_time = None
     if event.event_id is None:
@@ -138,7 +139,7 @@ def _settle(event: Event, now: datetime, latest: datetime) -> Call:
     else:
         own_time = identity.milliseconds(event.event_id)
         # Such an id belongs to a month that has not come; taken now, its repeat would not meet it.
-        if own_time is not None and own_time > latest.timestamp() * 1000:
+        if own_time is not None and own_time > latest_ms:
             raise _Refused(
                 "invalid_field", "event_id", "is a UUIDv7 whose time lies over 24 hours ahead"
             )

@@ -85,7 +85,6 @@ CREATE TABLE events_delta (
     latencies integer[] NOT NULL,
     PRIMARY KEY (account_id, id)
 );
-CREATE INDEX events_delta_bucket ON events_delta (account_id, project_id, bucket);
 """
 
 # `series` is a hash of the dimensions: five texts of 200 characters do not fit into a key.

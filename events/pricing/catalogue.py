@@ -77,7 +77,7 @@ def rate_for(provider: str | None, model: str, tier: str | None, at: datetime) -
     if found is None:
         raise Unpriced(UNKNOWN_MODEL)
     minute = at.hour * 60 + at.minute if found.depends_on_time_of_day else 0
-    resolved = _resolve(found, None if tier == "standard" else tier, at.toordinal(), minute)
+    resolved = _resolve(found, tier, at.toordinal(), minute)
     if isinstance(resolved, str):
         raise Unpriced(resolved)
     return resolved
@@ -123,7 +123,7 @@ def _find(provider: str | None, model: str) -> _Found | None:
 def _resolve(found: _Found, tier: str | None, day: int, minute: int) -> Rate | str:
     at = datetime.fromordinal(day).replace(tzinfo=UTC) + timedelta(minutes=minute)
     prices = dict(found.info.get_prices(at).__dict__)
-    if tier is not None:
+    if tier not in (None, "standard"):
         # A host that resells a model (Azure, OpenRouter) has tiers of its own or none.
         special = _tier_prices(found.info, tier, at) if found.is_providers_own else {}
         if not special:

