@@ -9,6 +9,8 @@ from tests.slot import take_slot
 
 # Set once, in the process that starts; xdist's workers inherit it.
 os.environ.setdefault("LLMCOST_DATA", str(take_slot()))
+# The browser tests' Playwright keeps an event loop in this thread, which Django takes for async code.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 for name in ("DATABASE_URL", "APP_DATABASE_URL", "OWNER_DATABASE_URL", "PUBLIC_URL", "PORT"):
     os.environ.pop(name, None)
 
