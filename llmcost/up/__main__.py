@@ -126,7 +126,6 @@ def _web(supervisor: Supervisor, port: int) -> Program:
         "--http": "1",
         "--workers": str(WEB_WORKERS),
         "--blocking-threads": str(WEB_THREADS),
-        "--blocking-threads-idle-timeout": "60",
         # A client that sends its headers by the drop does not keep a connection.
         "--http1-header-read-timeout": "10000",
         "--backpressure": str(WEB_BACKPRESSURE),
