@@ -7,9 +7,11 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 PIP := $(PYTHON) -m pip --disable-pip-version-check --no-input
-# Only wheels: nobody needs a compiler. Byte code is written when a module is first imported, which
-# brings the first page 7 s earlier than compiling everything that pip installs (2 cores).
-INSTALL := $(PIP) install --quiet --require-hashes --only-binary=:all: --no-compile
+# Only wheels (and localstripe, pure Python without one), so that nobody needs a compiler. Byte code
+# is written when a module is first imported, which brings the first page 7 s earlier than compiling
+# everything that pip installs (2 cores).
+INSTALL := $(PIP) install --quiet --require-hashes --no-compile \
+  --only-binary=:all: --no-binary=localstripe
 PYTHONS := python3.14 python3.13 python3.12 python3.11 python3 python
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
@@ -40,24 +42,24 @@ format: development ## let ruff put the code in order
 bench: development ## measure ingest against this machine's limits
 	$(PYTHON) bench/ingest.py
 
-lock: development ## renew requirements.txt and requirements/dev.txt from the .in files
+lock: development ## renew requirements.txt, requirements/local.txt and dev.txt from the .in files
 	$(PIP) install --quiet uv
-	@for name in requirements requirements/dev; do \
+	@for name in requirements requirements/local requirements/dev; do \
 	  $(PYTHON) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	    --no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt || exit 1; \
+	    --no-strip-extras --no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt || exit 1; \
 	done
 
 runtime: $(PYTHON)
-	@cmp -s requirements.txt $(VENV)/runtime.lock || { \
+	@cmp -s requirements/local.txt $(VENV)/runtime.lock || { \
 	  echo "Installing dependencies; this happens once …"; \
-	  $(INSTALL) -r requirements.txt && cp requirements.txt $(VENV)/runtime.lock; }
+	  $(INSTALL) -r requirements/local.txt && cp requirements/local.txt $(VENV)/runtime.lock; }
 
 development: $(PYTHON)
 	@cmp -s requirements/dev.txt $(VENV)/development.lock || { \
 	  echo "Installing development dependencies; this happens once …"; \
 	  $(INSTALL) -r requirements/dev.txt && \
 	  cp requirements/dev.txt $(VENV)/development.lock && \
-	  cp requirements.txt $(VENV)/runtime.lock; }
+	  cp requirements/local.txt $(VENV)/runtime.lock; }
 
 $(PYTHON):
 	@for python in $(PYTHONS); do \
