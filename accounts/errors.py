@@ -12,3 +12,25 @@ class TooManyAttempts(AppError):
     def __init__(self) -> None:
         super().__init__()
         self.headers = {"Retry-After": str(WAIT_SECONDS)}
+
+
+class MissingRight(AppError):
+    code, status = "missing_right", 403
+
+    def __init__(self, role: str, right: str) -> None:
+        super().__init__(
+            f"Your role ({role}) does not include this: {right}. Ask the owner of the account."
+        )
+
+
+class AccountReadOnly(AppError):
+    code, status = "account_read_only", 403
+
+    def __init__(self, *, closed: bool) -> None:
+        super().__init__(
+            "This account is closed: you can look and export, but not change anything. Its owner"
+            " can reopen it."
+            if closed
+            else "A payment has failed for too long: you can look and export, but not change"
+            " anything until it is settled under Billing."
+        )

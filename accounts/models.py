@@ -2,7 +2,9 @@
 
 from typing import Any, ClassVar
 
+import uuid_utils.compat as uuid
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models.functions import Lower, Now
 
@@ -50,17 +52,43 @@ class User(AbstractBaseUser, PermissionsMixin):
 class Account(models.Model):
     """The tenant: a company and all that it sends us."""
 
+    # How pages, receipts and Stripe name it: the number would tell how many accounts there are.
+    public_id = models.UUIDField(default=uuid.uuid7, db_default=RandomUUID(), editable=False)
     name = models.CharField("Company", max_length=200)
     created_at = models.DateTimeField(db_default=Now())
+    closed_at = models.DateTimeField(null=True, help_text="Closed by its owner; keys stop.")
+    purge_due_at = models.DateTimeField(null=True, help_text="When what it holds is deleted.")
+    suspended_at = models.DateTimeField(
+        null=True, help_text="Read-only, because a payment failed for longer than the grace."
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="account_public_id_once", fields=["public_id"]),
+            models.CheckConstraint(
+                name="account_closed_is_due",
+                condition=models.Q(closed_at=None, purge_due_at=None)
+                | models.Q(closed_at__isnull=False, purge_due_at__gt=models.F("closed_at")),
+            ),
+        ]
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether its pages may be looked at and nothing be changed."""
+        return self.closed_at is not None or self.suspended_at is not None
 
     def __str__(self) -> str:
         return self.name
 
 
 class Role(models.TextChoices):
-    """What a member may do; the table of rights comes with team management."""
+    """A member's role; what each may do stands in `accounts.rights`."""
 
     OWNER = "owner", "Owner"
+    ADMIN = "admin", "Admin"
+    MEMBER = "member", "Member"
+    BILLING = "billing", "Billing"
+    READ_ONLY = "read_only", "Read-only"
 
 
 class Membership(models.Model):
@@ -78,3 +106,39 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id} in {self.account_id}"
+
+
+class Actor(models.TextChoices):
+    """Who did what an audit event tells."""
+
+    MEMBER = "member", "Member"
+    SUPPORT = "support", "Our support"
+    KEY = "key", "API key"
+    SYSTEM = "system", "The service"
+
+
+class AuditEvent(models.Model):
+    """One act in an account, for good: the application may add rows, not change or delete them.
+
+    Names nobody and holds no address: people stand here by number, and a page asks the users'
+    table for the name, so that who is deleted there is nobody here.
+    """
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="+")
+    at = models.DateTimeField(db_default=Now())
+    actor = models.CharField(max_length=20, choices=Actor.choices)
+    user_id = models.BigIntegerField(null=True, help_text="Which member or supporter acted.")
+    action = models.CharField(max_length=60, help_text="A name from accounts.audit.ACTIONS.")
+    subject = models.CharField(
+        max_length=200, blank=True, help_text="What it was done to: a hint, a slug, a number."
+    )
+    member_id = models.BigIntegerField(null=True, help_text="Which person it was done to.")
+    details = models.JSONField(default=dict, help_text="Small facts: a role, a plan, a reason.")
+
+    class Meta:
+        indexes = [  # used by the audit page, newest first
+            models.Index(name="auditevent_newest", fields=["account", "-at", "-id"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.action

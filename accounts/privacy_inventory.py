@@ -44,7 +44,29 @@ INVENTORY: Inventory = {
             _member(Category.ACTIVITY, "proof of what was accepted at sign-up"),
         ),
     },
-    "accounts_account": columns("id name created_at", _COMPANY),
+    "accounts_account": {
+        **columns("id public_id name created_at", _COMPANY),
+        **columns(
+            "closed_at purge_due_at suspended_at",
+            Declared(
+                Category.ACTIVITY,
+                Subject.CUSTOMER,
+                "what state the account is in",
+                Basis.CONTRACT,
+                Retention.ACCOUNT,
+            ),
+        ),
+    },
+    "accounts_auditevent": columns(
+        "id account_id at actor user_id action subject member_id details",
+        Declared(
+            Category.ACTIVITY,
+            Subject.MEMBER,
+            "audit trail of the account",
+            Basis.LEGITIMATE_INTEREST,
+            Retention.ACCOUNT,
+        ),
+    ),
     "accounts_membership": columns(
         "id account_id user_id role joined_at",
         Declared(

@@ -3,6 +3,7 @@
 from django.db import connection, transaction
 from django.dispatch import Signal
 
+from accounts import audit
 from accounts.models import Account, Membership, Role, User
 from llmcost.tenancy.context import tenant
 
@@ -18,6 +19,7 @@ def open_account(*, user: User, company: str) -> Account:
     with tenant(account_id):
         account = Account.objects.create(pk=account_id, name=company)
         Membership.objects.create(account=account, user=user, role=Role.OWNER)
+        audit.record(account_id, "account.opened", by=user)
         account_opened.send(Account, account=account, user=user)
     return account
 

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from accounts.access import member_page
+from accounts.rights import Right
 from events.reports import panels
 from events.reports.first_event import first_event
 from events.reports.overview import fingerprint, overview, params_from_form, query_from_params
@@ -24,7 +25,7 @@ PATIENCE_SECONDS = 60
 # --- Overview --------------------------------------------------------------------------------
 @require_safe
 @vary_on_headers("HX-Request")
-@member_page
+@member_page(Right.READ_USAGE)
 def overview_page(request: HttpRequest, project: str = "") -> HttpResponse:
     """GET /app/, /app/<project>/: the page; to a live page that has `seen` all of it, 204.
 
@@ -57,7 +58,7 @@ def overview_page(request: HttpRequest, project: str = "") -> HttpResponse:
 
 # --- The way to the first event --------------------------------------------------------------
 @require_safe
-@member_page
+@member_page(Right.READ_USAGE)
 def start(request: HttpRequest, project: str) -> HttpResponse:
     """GET /app/<project>/start/"""
     return render(request, "events/start.html", _start(request, project_for(request, project)))
@@ -65,7 +66,7 @@ def start(request: HttpRequest, project: str) -> HttpResponse:
 
 @require_POST
 @never_cache
-@member_page
+@member_page(Right.READ_USAGE)
 def first_key(request: HttpRequest, project: str) -> HttpResponse:
     """POST /app/<project>/start/key/: the answer is the only place where the key ever stands."""
     owner = project_for(request, project)
@@ -77,7 +78,7 @@ def first_key(request: HttpRequest, project: str) -> HttpResponse:
 
 
 @require_safe
-@member_page
+@member_page(Right.READ_USAGE)
 def arrival(request: HttpRequest, project: str) -> HttpResponse:
     """GET /app/<project>/start/arrival/: 204 until there is something new to say."""
     owner = project_for(request, project)

@@ -3,19 +3,23 @@
 Everything can come from the environment instead; this file is why `make up` asks nothing.
 """
 
+import base64
 import json
 import os
 import secrets
 from dataclasses import asdict, dataclass, fields
+from fcntl import LOCK_EX, flock
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installation:
-    """The secrets of one installation; `key_peppers` is newest last."""
+    """The secrets of one installation; of both rings the newest stands last."""
 
     secret_key: str
     key_peppers: list[str]
+    encryption_keys: list[str]
     owner_password: str
     app_password: str
     broker_password: str
@@ -33,11 +37,7 @@ def open_installation(data_dir: Path) -> Installation:
     path = data_dir / "secrets.json"
     if not path.exists():
         data_dir.mkdir(parents=True, exist_ok=True)
-        draft = data_dir / f"secrets.{secrets.token_hex(8)}.tmp"
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump(asdict(_fresh()), file, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
+        draft = _write(path, asdict(_fresh()))
         try:
             os.link(draft, path)
         except FileExistsError:
@@ -45,13 +45,37 @@ def open_installation(data_dir: Path) -> Installation:
         finally:
             draft.unlink()
     stored = json.loads(path.read_text())
+    if missing := {field.name for field in fields(Installation)} - stored.keys():
+        stored |= _add(path, missing)
     return Installation(**{field.name: stored[field.name] for field in fields(Installation)})
+
+
+def _add(path: Path, missing: set[str]) -> dict[str, Any]:
+    """Put secrets that a newer release knows into the file of an older one."""
+    with path.with_suffix(".lock").open("w") as lock:
+        flock(lock, LOCK_EX)  # of two processes that come here at once, the second finds them
+        stored: dict[str, Any] = json.loads(path.read_text())
+        fresh = asdict(_fresh())
+        stored |= {name: fresh[name] for name in missing - stored.keys()}
+        _write(path, stored).replace(path)
+    return stored
+
+
+def _write(path: Path, content: dict[str, Any]) -> Path:
+    """Write a file that nobody else may read beside `path`, and return it."""
+    draft = path.with_suffix(f".{secrets.token_hex(8)}.tmp")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(content, file, indent=2)
+        file.flush()
+        os.fsync(file.fileno())
+    return draft
 
 
 def _fresh() -> Installation:
     return Installation(
         secret_key=secrets.token_urlsafe(48),
         key_peppers=[secrets.token_urlsafe(32)],
+        encryption_keys=[base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()],
         owner_password=secrets.token_urlsafe(24),
         app_password=secrets.token_urlsafe(24),
         broker_password=secrets.token_urlsafe(24),

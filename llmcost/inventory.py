@@ -52,6 +52,7 @@ class Retention(StrEnum):
     SESSION = "until sign-out, at most two weeks"
     MINUTES = "minutes"
     DAY = "a day"
+    SIXTY_DAYS = "60 days"
     ALWAYS = "for good"
 
 

@@ -1,5 +1,6 @@
-"""What the platform itself keeps: due work, scheduler ticks, heartbeats. No customer's data."""
+"""What the platform itself keeps: due work, ticks, heartbeats, and mails on their way out."""
 
+import uuid_utils.compat as uuid
 from django.db import models
 from django.db.models.functions import Now
 
@@ -42,3 +43,27 @@ class Heartbeat(models.Model):
 
     name = models.TextField(primary_key=True)
     at = models.DateTimeField()
+
+
+class OutgoingMail(models.Model):
+    """A mail on its way out. Once sent, only that it was sent stays, for 60 days."""
+
+    message_id = models.UUIDField(default=uuid.uuid7, editable=False)
+    account_id = models.BigIntegerField(null=True, help_text="Whose mail it is; none: our own.")
+    once = models.TextField(help_text="Names the cause, so that it is mailed once.")
+    recipient = models.TextField()
+    subject = models.TextField()
+    text = models.TextField()
+    html = models.TextField()
+    created_at = models.DateTimeField(db_default=Now())
+    next_try_at = models.DateTimeField()
+    attempts = models.IntegerField(default=0)
+    sent_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(name="outgoingmail_once", fields=["once"])]
+        indexes = [  # used by the worker that sends; what is sent is most of the table in time
+            models.Index(
+                name="outgoingmail_due", fields=["next_try_at"], condition=models.Q(sent_at=None)
+            ),
+        ]

@@ -1,6 +1,15 @@
 """What the platform's own and the framework's tables hold."""
 
-from llmcost.inventory import Inventory, Retention, technical
+from llmcost.inventory import (
+    Basis,
+    Category,
+    Declared,
+    Inventory,
+    Retention,
+    Subject,
+    columns,
+    technical,
+)
 
 _MESSAGES = "msg_id read_ct enqueued_at last_read_at vt message headers"
 
@@ -10,6 +19,23 @@ INVENTORY: Inventory = {
     ),
     "llmcost_scheduletick": technical("id task slot at", "one run a slot", Retention.DAY),
     "llmcost_heartbeat": technical("name at", "health of the worker", Retention.ALWAYS),
+    "llmcost_outgoingmail": {
+        **columns(
+            "recipient subject text html",
+            Declared(
+                Category.CONTACT,
+                Subject.MEMBER,
+                "a mail on its way out; emptied when it is sent",
+                Basis.CONTRACT,
+                Retention.MINUTES,
+            ),
+        ),
+        **technical(
+            "id message_id account_id once created_at next_try_at attempts sent_at",
+            "sending each mail once",
+            Retention.SIXTY_DAYS,
+        ),
+    },
     "llmcost_cache": technical(
         # Keys of rate limits are hashed by allauth before they come here.
         "cache_key value expires",

@@ -30,6 +30,8 @@ EVERY: Mapping[str, int] = {
     "events.tasks.ensure_partitions": 86_400,
     "llmcost.tasks.beat": 10,
     "llmcost.tasks.forget_ticks": 3_600,
+    "llmcost.tasks.send_mails": 10,
+    "llmcost.tasks.forget_mails": 86_400,
 }
 # A message that waited longer is not worth running: the next one has come meanwhile.
 SHORTEST_EXPIRY = 60

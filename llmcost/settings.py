@@ -37,6 +37,9 @@ ALLOWED_HOSTS = (
 )
 # Every key's hash is keyed with one of these; the newest stands last, older ones still verify.
 KEY_PEPPERS = env.list("KEY_PEPPERS", installation.key_peppers)
+# What must be kept readable (secrets of second factors, of OpenID Connect) is sealed with the last
+# of these (Fernet keys); older ones still open.
+ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS", installation.encryption_keys)
 
 # --- Apps and requests -----------------------------------------------------------------------
 INSTALLED_APPS = [

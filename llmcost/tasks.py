@@ -1,10 +1,17 @@
 """The platform's own background work."""
 
+from datetime import timedelta
 from typing import Any
 
 from celery import shared_task
 from celery.signals import worker_ready
 from django.db import connection
+
+from llmcost import clock, outbox
+from llmcost.models import OutgoingMail
+
+# Longer than any cause of a mail lasts (a billing period and its days of grace).
+KEEP_MARKS = timedelta(days=60)
 
 
 @shared_task(name="llmcost.tasks.beat")
@@ -23,6 +30,18 @@ def forget_ticks() -> None:
     with connection.cursor() as cursor:
         # The slowest task runs once a day: its current slot must stay, or it would run twice.
         cursor.execute("DELETE FROM llmcost_scheduletick WHERE at < now() - interval '2 days'")
+
+
+@shared_task(name="llmcost.tasks.send_mails")
+def send_mails() -> None:
+    """Send the mails that are due."""
+    outbox.send_due()
+
+
+@shared_task(name="llmcost.tasks.forget_mails")
+def forget_mails() -> None:
+    """Delete the marks of mails that were sent: their causes do not come again."""
+    OutgoingMail.objects.filter(sent_at__lt=clock.now() - KEEP_MARKS).delete()
 
 
 @worker_ready.connect

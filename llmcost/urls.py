@@ -15,6 +15,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("llmcost.web.urls")),
     path("", include("accounts.urls")),
+    path("account/", include("accounts.page_urls")),
     path("", include("privacy.urls")),
     path("app/", include("events.urls")),
     path("app/", include("projects.urls")),

@@ -9,6 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.access import member_page
+from accounts.rights import Right
 from llmcost.errors import NotFound
 from projects.access import project_for, projects_of
 from projects.forms import KeyForm
@@ -18,7 +19,7 @@ from projects.services import issue_key, revoke_key
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
-@member_page
+@member_page(Right.MANAGE_KEYS)
 def keys(request: HttpRequest, project: str) -> HttpResponse:
     """GET, POST /app/<project>/keys/: the answer to POST is the only place where a key stands."""
     owner = project_for(request, project)
@@ -38,7 +39,7 @@ def keys(request: HttpRequest, project: str) -> HttpResponse:
 
 
 @require_POST
-@member_page
+@member_page(Right.MANAGE_KEYS)
 def revocation(request: HttpRequest, project: str, key_id: int) -> HttpResponse:
     """POST /app/<project>/keys/<id>/revocation/"""
     owner = project_for(request, project)

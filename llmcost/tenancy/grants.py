@@ -13,10 +13,15 @@ from llmcost.tenancy.roles import APP, STAFF
 # Tables that the application reads and does not write.
 READ_ONLY = {"django_migrations", "django_content_type", "auth_permission"}
 
+# Tables to which the application may add, and never change or delete what stands there.
+APPEND_ONLY = {"accounts_auditevent"}
+
 # What support staff may see, column by column. Not here: every event table, a key's hash,
 # a person's password. Rows are opened by policies of their own (`staff_reads`).
 STAFF_READS: dict[str, list[str]] = {
-    "accounts_account": ["id", "name", "created_at"],
+    "accounts_account": [
+        *("id", "public_id", "name", "created_at", "closed_at", "purge_due_at", "suspended_at")
+    ],
     "accounts_membership": ["id", "account_id", "user_id", "role", "joined_at"],
     "accounts_user": ["id", "email", "name", "is_active", "is_staff", "last_login", "joined_at"],
     "projects_project": ["id", "account_id", "slug", "name", "timezone", "created_at"],
@@ -54,7 +59,7 @@ def apply(using: str = "default", **_signal: Any) -> None:
             cursor.execute(f'REVOKE ALL ON "{table}" FROM PUBLIC, {APP}, {STAFF}')
             if is_partition:
                 continue
-            verbs = "SELECT" if table in READ_ONLY else "SELECT, INSERT, UPDATE, DELETE"
+            verbs = _verbs(table)
             cursor.execute(f'GRANT {verbs} ON "{table}" TO {APP}')
             if columns := STAFF_READS.get(table):
                 cursor.execute(f'GRANT SELECT ({", ".join(columns)}) ON "{table}" TO {STAFF}')
@@ -62,3 +67,9 @@ def apply(using: str = "default", **_signal: Any) -> None:
         for sequence, table in SEQUENCES.items():
             if table in present:
                 cursor.execute(f"GRANT USAGE ON SEQUENCE {sequence} TO {APP}")
+
+
+def _verbs(table: str) -> str:
+    if table in READ_ONLY:
+        return "SELECT"
+    return "SELECT, INSERT" if table in APPEND_ONLY else "SELECT, INSERT, UPDATE, DELETE"

@@ -25,6 +25,7 @@ GLOBAL_TABLES = {
     "llmcost_cache": "hashed keys of rate limits",
     "llmcost_duework": "ids of accounts and times, read across accounts by design",
     "llmcost_heartbeat": "health",
+    "llmcost_outgoingmail": "mails on their way out, read by the worker alone",
     "llmcost_scheduletick": "scheduler",
 }
 TENANT_COLUMN = {"accounts_account": "id"}
@@ -40,6 +41,8 @@ EXTRA_POLICIES = {
 # Unique indexes on tenant tables that do not lead with the account, each with its reason.
 ORACLE_FREE = {
     "accounts_account_pkey": "the account itself",
+    "account_public_id_once": "122 random bits",
+    "accounts_auditevent_pkey": "a number nobody chooses",
     "accounts_membership_pkey": "a number nobody chooses",
     "projects_project_pkey": "a number nobody chooses",
     "projects_apikey_pkey": "a number nobody chooses",

@@ -1,0 +1,46 @@
+"""The audit trail of an account: who did what, kept by the database against our own change.
+
+Every write that a customer could ask about calls `record` in its own transaction, so that there
+is neither an act without its line nor a line without its act.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from accounts.models import Actor, AuditEvent, User
+
+# Every act that is recorded, as the page says it. An app that adds an act adds its line here.
+ACTIONS: Mapping[str, str] = {
+    "account.opened": "opened the account",
+    "key.created": "made a key",
+    "key.revoked": "revoked a key",
+}
+
+
+def record(
+    account_id: int,
+    action: str,
+    *,
+    by: User | None,
+    actor: Actor | None = None,
+    subject: str = "",
+    member: User | None = None,
+    **details: Any,
+) -> None:
+    """Write one line, inside the account's context.
+
+    `by` is the person who acted (None: nobody did, it was the service or a key: say which with
+    `actor`); `member` the person it was done to. `subject` and `details` name things, never
+    people. Raises ValueError for an act that is not in ACTIONS.
+    """
+    if action not in ACTIONS:
+        raise ValueError(f"{action} is not in accounts.audit.ACTIONS")
+    AuditEvent.objects.create(
+        account_id=account_id,
+        actor=actor or (Actor.MEMBER if by else Actor.SYSTEM),
+        user_id=by.pk if by else None,
+        action=action,
+        subject=subject,
+        member_id=member.pk if member else None,
+        details=details,
+    )

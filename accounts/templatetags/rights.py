@@ -1,0 +1,15 @@
+"""`{% load rights %}`: whether the member who looks may do a thing, so that pages offer no more."""
+
+from django import template
+
+from accounts.models import Membership
+from accounts.rights import Right
+from accounts.rights import may as role_may
+
+register = template.Library()
+
+
+@register.filter
+def may(membership: Membership, right: str) -> bool:
+    """Say whether a member has the right of that name: `request.membership|may:"MANAGE_KEYS"`."""
+    return role_may(membership.role, Right[right])
