@@ -22,3 +22,6 @@ PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
 ]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+# A broker in this process's memory: who publishes is answered at once. The real one is used by the
+# tests that start a group.
+CELERY_BROKER_URL = "memory://"

@@ -10,6 +10,11 @@ from llmcost.celery import TASK_SECONDS, VISIBILITY_SECONDS, _without_values, ma
 from tests.up.site import free_port
 
 
+@pytest.fixture(autouse=True)
+def _own_broker(settings):
+    settings.CELERY_BROKER_URL = ""
+
+
 def test_publishing_gives_up_after_two_seconds_when_the_broker_is_down():
     app = make_app(fixups=[], set_as_current=False)
     app.conf.broker_transport_options["conn_string"] = f"host=127.0.0.1 port={free_port()}"
