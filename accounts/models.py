@@ -35,6 +35,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     accepted_policy_version = models.CharField(
         max_length=40, blank=True, help_text="Version of the privacy policy accepted at sign-up."
     )
+    accepted_terms_version = models.CharField(
+        max_length=40, blank=True, help_text="Version of the terms accepted at sign-up."
+    )
     accepted_policy_at = models.DateTimeField(null=True)
 
     objects = UserManager()

@@ -1,10 +1,12 @@
 """What we hold of people and companies."""
 
 from llmcost.inventory import (
+    HELD_BY,
     Basis,
     Category,
     Declared,
     Inventory,
+    Recipient,
     Retention,
     Subject,
     columns,
@@ -13,7 +15,10 @@ from llmcost.inventory import (
 
 
 def _member(category: Category, purpose: str) -> Declared:
-    return Declared(category, Subject.MEMBER, purpose, Basis.CONTRACT, Retention.MEMBER)
+    # Their address, and the name in a greeting, are what a mail to them carries.
+    mailed = category in (Category.CONTACT, Category.IDENTITY)
+    recipients = (*HELD_BY, Recipient.MAIL) if mailed else HELD_BY
+    return Declared(category, Subject.MEMBER, purpose, Basis.CONTRACT, Retention.MEMBER, recipients)
 
 
 _COMPANY = Declared(
@@ -40,7 +45,7 @@ INVENTORY: Inventory = {
         **columns("is_active is_staff is_superuser", _member(Category.SETTING, "rights")),
         **columns("joined_at last_login", _member(Category.ACTIVITY, "security of the account")),
         **columns(
-            "accepted_policy_version accepted_policy_at",
+            "accepted_policy_version accepted_terms_version accepted_policy_at",
             _member(Category.ACTIVITY, "proof of what was accepted at sign-up"),
         ),
     },

@@ -23,6 +23,8 @@ class Category(StrEnum):
     SESSION = "session"
     TECHNICAL = "technical, about nobody"
     CATALOGUE = "public price catalogue"
+    CORRESPONDENCE = "what somebody wrote to us"
+    USE = "counts of page views and features used"
 
 
 class Subject(StrEnum):
@@ -32,6 +34,7 @@ class Subject(StrEnum):
     CUSTOMER = "a customer"
     END_USER = "an end user of a customer"
     STAFF = "our support staff"
+    CORRESPONDENT = "whoever writes to us"
     NOBODY = "nobody"
 
 
@@ -41,6 +44,7 @@ class Basis(StrEnum):
     CONTRACT = "contract, GDPR art. 6(1)(b)"
     PROCESSOR = "on the customer's behalf, GDPR art. 28"
     LEGITIMATE_INTEREST = "legitimate interest, GDPR art. 6(1)(f)"
+    LEGAL_DUTY = "legal duty, GDPR art. 6(1)(c)"
     NOT_PERSONAL = "not personal data"
 
 
@@ -53,18 +57,38 @@ class Retention(StrEnum):
     MINUTES = "minutes"
     DAY = "a day"
     SIXTY_DAYS = "60 days"
+    TWO_YEARS = "two years after the last message"
     ALWAYS = "for good"
+
+
+class Recipient(StrEnum):
+    """Which kind of processor gets to hold it, besides us; who they are: privacy/policy."""
+
+    DATABASE = "database hosting"
+    HOSTING = "hosting"
+    MAIL = "e-mail delivery"
+    STRIPE = "Stripe"
+
+
+# Whatever is in a column is held by the database and passes through the machines of the service.
+HELD_BY = (Recipient.DATABASE, Recipient.HOSTING)
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """One column, declared."""
+    """One column, declared.
+
+    `recipients` are the processors that get it. `meaning` says what it is, for the columns that
+    the policy lists one by one.
+    """
 
     category: Category
     subject: Subject
     purpose: str
     basis: Basis
     retention: Retention
+    recipients: tuple[Recipient, ...] = HELD_BY
+    meaning: str = ""
 
 
 Inventory = Mapping[str, Mapping[str, Declared]]

@@ -1,10 +1,12 @@
 """What the platform's own and the framework's tables hold."""
 
 from llmcost.inventory import (
+    HELD_BY,
     Basis,
     Category,
     Declared,
     Inventory,
+    Recipient,
     Retention,
     Subject,
     columns,
@@ -28,6 +30,7 @@ INVENTORY: Inventory = {
                 "a mail on its way out; emptied when it is sent",
                 Basis.CONTRACT,
                 Retention.MINUTES,
+                (*HELD_BY, Recipient.MAIL),
             ),
         ),
         **technical(

@@ -32,6 +32,8 @@ EVERY: Mapping[str, int] = {
     "llmcost.tasks.forget_ticks": 3_600,
     "llmcost.tasks.send_mails": 10,
     "llmcost.tasks.forget_mails": 86_400,
+    "privacy.tasks.publish_policies": 3_600,
+    "privacy.tasks.tell_owners": 60,
 }
 # A message that waited longer is not worth running: the next one has come meanwhile.
 SHORTEST_EXPIRY = 60

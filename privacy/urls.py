@@ -1,4 +1,4 @@
-"""The privacy policy and the terms."""
+"""The public pages about privacy."""
 
 from django.urls import path
 
@@ -6,6 +6,13 @@ from privacy import views
 
 app_name = "privacy"
 urlpatterns = [
-    path("privacy/", views.policy, name="policy"),
-    path("terms/", views.terms, name="terms"),
+    path("privacy/", views.document, {"kind": "privacy"}, name="policy"),
+    path("privacy/history/", views.history, {"kind": "privacy"}, name="policy_history"),
+    path(
+        "privacy/history/<slug:version>/", views.version, {"kind": "privacy"}, name="policy_version"
+    ),
+    path("privacy/subprocessors/", views.subprocessors, name="subprocessors"),
+    path("terms/", views.document, {"kind": "terms"}, name="terms"),
+    path("terms/history/", views.history, {"kind": "terms"}, name="terms_history"),
+    path("terms/history/<slug:version>/", views.version, {"kind": "terms"}, name="terms_version"),
 ]

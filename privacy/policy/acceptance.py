@@ -1,14 +1,17 @@
-"""Which version of the privacy policy somebody accepted, and when."""
+"""Which version of the privacy policy and of the terms somebody accepted, and when."""
 
 from typing import Any
 
 from accounts.models import User
 from llmcost import clock
-from privacy.policy.documents import current
+from privacy.policy.publication import current
 
 
 def record_acceptance(*, user: User, **_signal: Any) -> None:
     """Write down what the person who opens an account has accepted on the sign-up form."""
     user.accepted_policy_version = current("privacy").version
+    user.accepted_terms_version = current("terms").version
     user.accepted_policy_at = clock.now()
-    user.save(update_fields=["accepted_policy_version", "accepted_policy_at"])
+    user.save(
+        update_fields=["accepted_policy_version", "accepted_terms_version", "accepted_policy_at"]
+    )

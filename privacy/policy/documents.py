@@ -1,7 +1,8 @@
 """Reads a document's versions: front matter, then parts with a heading, a summary and text.
 
-The text is a small part of Markdown (paragraphs, lists, tables, links, `code`), which is all that
-these documents use; whatever else stands there is shown as it is, escaped.
+The text is a small part of Markdown (paragraphs, lists, links, `code`), which is all that these
+documents use; whatever else stands there is shown as it is, escaped. A block `[[name]]` is a table
+that is made from the inventory (privacy.policy.tables).
 """
 
 import re
@@ -9,19 +10,22 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from llmcost import clock
+from privacy.policy import subprocessors
+from privacy.policy.tables import TABLES, Rows
 
-Kind = Literal["privacy", "terms"]
+Kind = Literal["privacy", "terms", "subprocessors"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 FOLDERS = {
     "privacy": Path(__file__).parent / "versions",
     "terms": Path(__file__).parent / "terms",
 }
 HEADING = re.compile(r"^(?P<title>.+?) \{#(?P<id>[a-z-]+)(?: promises=(?P<promises>[\d,]+))?\}$")
+TABLE = re.compile(r"^\[\[(?P<name>[a-z ]+)\]\]$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +35,18 @@ class Part:
     id: str
     title: str
     short: str
-    html: SafeString
+    blocks: tuple[str, ...]
     promises: frozenset[int]
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether a table in it needs the whole width of the page."""
+        return "[[everything]]" in self.blocks
+
+    @property
+    def html(self) -> SafeString:
+        """The text as it is shown, its tables made now."""
+        return format_html_join("\n", "{}", ((_block(one, self.title),) for one in self.blocks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +62,11 @@ class Document:
     parts: tuple[Part, ...]
 
 
-def current(kind: Kind) -> Document:
-    """Return the version that is in force today."""
-    today = clock.now().date()
-    return next(document for document in versions(kind) if document.effective <= today)
-
-
 @cache
 def versions(kind: Kind) -> tuple[Document, ...]:
     """Return all versions, newest first. Raises ValueError for a file that is not well formed."""
+    if kind == "subprocessors":
+        return (_subprocessors(),)
     files = sorted(FOLDERS[kind].glob("*.md"), reverse=True)
     return tuple(_read(file.read_text()) for file in files)
 
@@ -75,6 +85,20 @@ def _read(text: str) -> Document:
     )
 
 
+def _subprocessors() -> Document:
+    """The list of subprocessors has one file for all; its notices are like the others'."""
+    facts = subprocessors.facts()
+    return Document(
+        title="Subprocessors",
+        version=facts["version"],
+        updated=facts["updated"],
+        effective=facts["effective"],
+        is_material=facts["material"],
+        summary=facts["summary"],
+        parts=(),
+    )
+
+
 def _part(text: str) -> Part:
     heading, _, rest = text.partition("\n")
     found = HEADING.match(heading)
@@ -85,9 +109,7 @@ def _part(text: str) -> Part:
         id=found["id"],
         title=found["title"],
         short=" ".join(line.removeprefix(">").strip() for line in blocks[0].splitlines()),
-        html=format_html_join(
-            "\n", "{}", ((_block(block, found["title"]),) for block in blocks[1:])
-        ),
+        blocks=tuple(blocks[1:]),
         promises=frozenset(
             int(number) for number in (found["promises"] or "").split(",") if number
         ),
@@ -95,10 +117,9 @@ def _part(text: str) -> Part:
 
 
 def _block(block: str, title: str) -> SafeString:
-    lines = block.splitlines()
-    if lines[0].startswith("|"):
-        return _table(lines, title)
-    if lines[0].startswith("- "):
+    if made := TABLE.match(block):
+        return table(TABLES[made["name"]](), title)
+    if block.startswith("- "):
         items = (block.removeprefix("- ")).split("\n- ")
         return format_html(
             "<ul>{}</ul>", format_html_join("", "<li>{}</li>", ((_inline(i),) for i in items))
@@ -106,10 +127,11 @@ def _block(block: str, title: str) -> SafeString:
     return format_html("<p>{}</p>", _inline(block))
 
 
-def _table(lines: list[str], title: str) -> SafeString:
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    head = format_html_join("", '<th scope="col">{}</th>', ((_inline(cell),) for cell in rows[0]))
-    body = format_html_join(
+def table(rows: Rows, title: str) -> SafeString:
+    """Show rows as a table that becomes cards on a phone; the first row is its head."""
+    columns, *body = rows
+    head = format_html_join("", '<th scope="col">{}</th>', ((_inline(cell),) for cell in columns))
+    lines = format_html_join(
         "",
         '<tr><th scope="row">{}</th>{}</tr>',
         (
@@ -118,19 +140,20 @@ def _table(lines: list[str], title: str) -> SafeString:
                 format_html_join(
                     "",
                     '<td data-label="{}">{}</td>',
-                    zip(rows[0][1:], map(_inline, others), strict=True),
+                    zip(columns[1:], map(_inline, others), strict=True),
                 ),
             )
-            for first, *others in rows[2:]
+            for first, *others in body
         ),
     )
     return format_html(
-        '<table class="table table--cards policy__table">'
+        '<table class="table table--cards policy__table{}">'
         '<caption class="hidden-visually">{}</caption>'
         "<thead><tr>{}</tr></thead><tbody>{}</tbody></table>",
+        " policy__table--wide" if len(columns) > 3 else "",
         title,
         head,
-        body,
+        lines,
     )
 
 

@@ -27,6 +27,7 @@ GLOBAL_TABLES = {
     "llmcost_heartbeat": "health",
     "llmcost_outgoingmail": "mails on their way out, read by the worker alone",
     "llmcost_scheduletick": "scheduler",
+    "privacy_publication": "versions of our own documents",
 }
 TENANT_COLUMN = {"accounts_account": "id"}
 # What a table may show besides its own rows, and to whom.
@@ -46,6 +47,7 @@ ORACLE_FREE = {
     "accounts_membership_pkey": "a number nobody chooses",
     "projects_project_pkey": "a number nobody chooses",
     "projects_apikey_pkey": "a number nobody chooses",
+    "privacy_notice_pkey": "a number nobody chooses",
     "apikey_digest_once": "a keyed hash of 190 random bits",
 }
 DEFINER_FUNCTIONS = {"llmcost_event_partitions"}

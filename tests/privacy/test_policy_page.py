@@ -1,12 +1,18 @@
 """The privacy policy: each promise is stated, and the page says whose version it is."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
-from django.utils.html import strip_tags
+from django.utils.html import escape, strip_tags
+from django.utils.text import capfirst
 
+from events.ingest.wire import FIELDS
+from llmcost.inventory import Recipient, Subject
+from privacy.inventory.registry import inventory
 from privacy.policy import current, versions
+from privacy.policy.subprocessors import processors
 
 # What the contract lets an event carry; the policy must name all of it.
 EVENT_FIELDS = [
@@ -45,7 +51,7 @@ STATED = {
     7: ["write to us", "keep that correspondence"],
     8: ["run the service", "bill", "support", "secure", "improve", "legal"],
     9: ["userId", "UUID", "not an e-mail address or a real name"],
-    10: ["database hosting", "Stripe", "e-mail delivery", "advertisers", "data brokers", "AI providers"],
+    10: ["Database hosting", "Stripe", "e-mail delivery", "advertisers", "data brokers", "AI providers"],
     11: ["entirely in your infrastructure", "no access", "e-mail address and a plan", "healthcare"],
     12: ["as long as your account is active", "30 days", "deletion at any time", "tax law"],
     13: ["Row-level security", "TLS", "at rest", "hashed", "security@llmcosttracker.com"],
@@ -57,7 +63,7 @@ STATED = {
 
 
 @pytest.fixture
-def policy():
+def policy(db):
     return current("privacy")
 
 
@@ -76,10 +82,39 @@ def test_a_promise_is_stated_where_the_policy_says_so(policy, number):
         assert re.search(words, text, re.IGNORECASE), words
 
 
-def test_every_field_of_an_event_is_named(policy):
+def test_every_field_of_an_event_is_named_and_what_it_is_comes_from_the_inventory(policy):
     (part,) = [part for part in policy.parts if 5 in part.promises]
 
-    assert set(re.findall(r"<code>(\w+)</code>", part.html)) == set(EVENT_FIELDS)
+    assert set(re.findall(r"<code>(\w+)</code>", part.html)) == set(EVENT_FIELDS) == set(FIELDS)
+    assert not any("|" in block for block in part.blocks)
+    for one in inventory()["events_event"].values():
+        assert escape(one.meaning) in part.html
+
+
+def test_whatever_is_stored_about_somebody_is_in_the_policys_table(policy):
+    (part,) = [part for part in policy.parts if part.id == "stored"]
+
+    for columns in inventory().values():
+        for one in columns.values():
+            if one.subject is not Subject.NOBODY:
+                for words in (one.purpose, one.basis, one.retention, one.subject, *one.recipients):
+                    assert escape(words) in part.html
+
+
+def test_a_new_column_changes_the_table_and_not_the_text(policy, monkeypatch):
+    (part,) = [part for part in policy.parts if part.id == "stored"]
+    shoe_size = replace(inventory()["accounts_user"]["name"], purpose="fitting shoes")
+    monkeypatch.setitem(inventory()["accounts_user"], "shoe_size", shoe_size)
+
+    assert "fitting shoes" in part.html
+
+
+def test_processors_stand_in_one_file(policy):
+    (part,) = [part for part in policy.parts if 10 in part.promises]
+
+    assert len(processors()) == len(Recipient)  # each is somebody, and somebody is each
+    for one in processors():
+        assert capfirst(one.name) in part.html
 
 
 @pytest.mark.parametrize(("path", "kind"), [("/privacy/", "privacy"), ("/terms/", "terms")])
@@ -108,11 +143,9 @@ def test_files_are_named_by_their_version():
             assert date.fromisoformat(document.version) <= document.effective
 
 
-def test_a_version_counts_from_its_day_on(monkeypatch):
+def test_a_version_counts_from_its_day_on(db, time_machine):
     newest = versions("privacy")[0]
-    monkeypatch.setattr(
-        "llmcost.clock.now", lambda: datetime.combine(newest.effective, datetime.min.time(), UTC)
-    )
+    time_machine.move_to(datetime.combine(newest.effective, datetime.min.time(), UTC))
 
     assert current("privacy") == newest
 

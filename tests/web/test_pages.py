@@ -7,7 +7,9 @@ import pytest
 from django.test import Client
 
 PAGES = [
-    "/", "/signup/", "/login/", "/privacy/", "/terms/", "/password/reset/", "/password/reset/done/",
+    "/", "/signup/", "/login/", "/privacy/", "/terms/", "/privacy/history/",
+    "/privacy/history/2026-11-24/", "/terms/history/", "/terms/history/2026-11-23/",
+    "/privacy/subprocessors/", "/password/reset/", "/password/reset/done/",
     "/confirm-email/", "/confirm-email/no-such-key/", "/password/reset/key/1-no-such-key/",
     "/password/reset/key/done/", "/inactive/", "/dev/mail/", "/dev/components/", "/nothing-here/",
 ]  # fmt: skip
