@@ -13,7 +13,10 @@ from accounts.models import Actor, AuditEvent, User
 ACTIONS: Mapping[str, str] = {
     "account.opened": "opened the account",
     "key.created": "made a key",
+    "key.rotated": "replaced a key by a new one",
     "key.revoked": "revoked a key",
+    "key.expired": "a key reached its end",
+    "key.leaked": "revoked a key that was found in public",
 }
 
 

@@ -18,7 +18,7 @@ class Right(StrEnum):
     READ_BILLING = "see plan and invoices"
     MANAGE_BILLING = "change plan, card and billing address"
     EXPORT_DATA = "export everything"
-    ERASE_DATA = "delete events, erase end users, set retention"
+    ERASE_DATA = "delete events, erase end users, set retention, make keys that may erase"
     MANAGE_SECURITY = "grant support access, set up single sign-on"
     OWN_ACCOUNT = "transfer ownership, close the account"
 

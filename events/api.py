@@ -33,7 +33,7 @@ class EventsApi(ProjectApi):
             "harmless."
         ),
         request={"application/json": schema.EVENTS},
-        responses={200: schema.OUTCOME, **schema.errors(400, 401, 403, 413, 415, 429, 503)},
+        responses={200: schema.OUTCOME, **schema.errors(400, 401, 403, 410, 413, 415, 429, 503)},
     )
     def post(self, request: Request) -> Response:
         """Take events."""
@@ -72,7 +72,7 @@ class UsageApi(ProjectApi):
             "the very next answer."
         ),
         parameters=[OpenApiParameter(**one) for one in schema.USAGE_PARAMETERS],
-        responses={200: schema.USAGE, **schema.errors(400, 401, 403, 429, 503)},
+        responses={200: schema.USAGE, **schema.errors(400, 401, 403, 410, 429, 503)},
     )
     def get(self, request: Request) -> HttpResponse:
         """Answer one question."""

@@ -100,6 +100,7 @@ _MEANINGS = {
     400: "malformed_json, invalid_parameter",
     401: "invalid_key",
     403: "missing_scope",
+    410: "account_terminated",
     413: "too_large",
     415: "unsupported_media_type",
     429: "rate_limited, with Retry-After",

@@ -66,7 +66,7 @@ def start(request: HttpRequest, project: str) -> HttpResponse:
 
 @require_POST
 @never_cache
-@member_page(Right.READ_USAGE)
+@member_page(Right.MANAGE_KEYS)
 def first_key(request: HttpRequest, project: str) -> HttpResponse:
     """POST /app/<project>/start/key/: the answer is the only place where the key ever stands."""
     owner = project_for(request, project)
@@ -92,7 +92,7 @@ def arrival(request: HttpRequest, project: str) -> HttpResponse:
 
 
 def _start(request: HttpRequest, project: Project) -> dict[str, object]:
-    keys = ApiKey.objects.live().filter(account_id=project.account_id, project=project)
+    keys = ApiKey.objects.live(clock.now()).filter(account_id=project.account_id, project=project)
     return {
         "project": project,
         "projects": projects_of(request),

@@ -51,8 +51,18 @@ class InvalidParameter(AppError):
 
 class InvalidKey(AppError):
     code, status = "invalid_key", 401
-    message = "The key is missing, unknown or revoked. Send it as `Authorization: Bearer KEY`."
+    message = (
+        "The key is missing, unknown, expired or revoked. Send it as `Authorization: Bearer KEY`."
+    )
     headers = {"WWW-Authenticate": "Bearer"}
+
+
+class AccountTerminated(AppError):
+    code, status = "account_terminated", 410
+    message = (
+        "The account of this key is closed. Nothing was stored, and sending it again does not help;"
+        " the account's owner can reopen it."
+    )
 
 
 class MissingScope(AppError):

@@ -21,14 +21,14 @@ class ProjectAdmin(ReadOnlyAdmin):
 class ApiKeyAdmin(ReadOnlyAdmin):
     """Support finds a key by its hint and sees whether it lives; its hash cannot be read."""
 
-    list_display = ["hint", "account_id", "project_id", "last_used_at", "revoked_at"]
+    list_display = ["hint", "account_id", "project_id", "last_used_at", "expires_at", "revoked_at"]
     search_fields = ["hint", "project__name", "account__name"]
     ordering = ["-id"]
     fields = [
         *("id", "account_id", "project_id", "name", "hint", "scopes", "created_at"),
-        *("last_used_at", "revoked_at"),
+        *("last_used_at", "rotated_at", "expires_at", "revoked_at"),
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
         """Read only the columns that the staff role may."""
-        return super().get_queryset(request).defer("digest", "created_by")
+        return super().get_queryset(request).defer("digest", "note", "created_by")

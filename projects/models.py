@@ -1,7 +1,7 @@
 """What is measured: projects, and the keys with which programs speak for them."""
 
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -44,9 +44,9 @@ class Scope(models.TextChoices):
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
     """Sets of keys."""
 
-    def live(self) -> "ApiKeyQuerySet":
-        """Keys that still open something."""
-        return self.filter(revoked_at=None)
+    def live(self, at: datetime) -> "ApiKeyQuerySet":
+        """Keys that open something at that moment."""
+        return self.filter(Q(expires_at=None) | Q(expires_at__gt=at), revoked_at=None)
 
 
 class ApiKey(models.Model):
@@ -56,13 +56,18 @@ class ApiKey(models.Model):
     # The constraint in the database is on (account, project): see the migration.
     project = models.ForeignKey(Project, models.CASCADE, related_name="keys", db_constraint=False)
     name = models.CharField("Name", max_length=100)
+    note = models.CharField("Note", max_length=200, blank=True)
     digest = models.CharField(max_length=64, help_text="HMAC-SHA256 with a pepper of the ring.")
     hint = models.CharField(max_length=24, help_text="Prefix and last four characters.")
     scopes = ArrayField(models.CharField(max_length=20, choices=Scope.choices))
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(db_default=Now())
     last_used_at = models.DateTimeField(null=True, help_text="To the minute.")
-    revoked_at = models.DateTimeField(null=True)
+    rotated_at = models.DateTimeField(null=True, help_text="When another key took its place.")
+    expires_at = models.DateTimeField(null=True, help_text="From then on it opens nothing.")
+    revoked_at = models.DateTimeField(
+        null=True, help_text="Closed for good; equals expires_at where only its end had come."
+    )
 
     objects = ApiKeyQuerySet.as_manager()
 
@@ -78,10 +83,19 @@ class ApiKey(models.Model):
     def __str__(self) -> str:
         return self.hint
 
-    def revoke(self, at: datetime) -> bool:
+    @property
+    def kind(self) -> Literal["live", "test"]:
+        """The word in its prefix."""
+        return "test" if self.hint.startswith("llmc_test_") else "live"
+
+    def is_live(self, at: datetime) -> bool:
+        """Say whether it opens something at that moment."""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > at)
+
+    def close(self, at: datetime) -> bool:
         """Close the key for good; say whether this call did it. Processes notice within 5 s."""
         return bool(
-            ApiKey.objects.live()
-            .filter(account_id=self.account_id, pk=self.pk)
-            .update(revoked_at=at)
+            ApiKey.objects.filter(account_id=self.account_id, pk=self.pk, revoked_at=None).update(
+                revoked_at=at
+            )
         )

@@ -17,7 +17,8 @@ INVENTORY: Inventory = {
             "digest", _customer(Category.CREDENTIAL, "recognising a key (keyed hash, not the key)")
         ),
         **columns(
-            "id account_id project_id name hint scopes created_by_id created_at revoked_at",
+            "id account_id project_id name note hint scopes created_by_id created_at rotated_at"
+            " expires_at revoked_at",
             _customer(Category.SETTING, "managing keys"),
         ),
         **columns("last_used_at", _customer(Category.ACTIVITY, "finding keys nobody uses")),

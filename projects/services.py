@@ -1,16 +1,30 @@
 """Every write to projects and keys."""
 
-from typing import Literal
+from datetime import UTC, datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Min
 
+from accounts import audit
 from accounts.models import Account, User
 from llmcost import clock
+from llmcost.tenancy import due
+from llmcost.tenancy.context import tenant
+from projects.errors import KeyIsOver, TooManyKeys
 from projects.keys import hashing
-from projects.keys.format import hint, new_key
+from projects.keys.format import Kind, hint, new_key
 from projects.models import ApiKey, Project, Scope
 
 FIRST_PROJECT = "prod"
+# Of one project; more than anybody runs, and few enough for one page.
+MOST_LIVE_KEYS = 100
+# How long both keys may work after a rotation.
+OVERLAPS = tuple(timedelta(hours=hours) for hours in (0, 1, 24, 72, 7 * 24))
+# What the list of due work calls keys whose end comes.
+EXPIRY = "key_expiry"
+# How long a worker may take for one account before another tries.
+LEASE = timedelta(minutes=1)
+LOOK_AGAIN = timedelta(days=1)
 
 
 def open_project(account: Account, *, name: str, timezone: str = "UTC") -> Project:
@@ -25,18 +39,26 @@ def issue_key(
     name: str,
     scopes: list[Scope],
     by: User | None,
-    kind: Literal["live", "test"] = "live",
+    kind: Kind = "live",
+    note: str = "",
+    expires_at: datetime | None = None,
 ) -> tuple[ApiKey, str]:
-    """Make a key and return it with its text, which is nowhere to be had again."""
-    text = new_key(kind)
-    key = ApiKey.objects.create(
-        account_id=project.account_id,
-        project=project,
-        name=name,
-        digest=hashing.digest(text),
-        hint=hint(text),
-        scopes=[str(scope) for scope in scopes],
-        created_by=by,
+    """Make a key and return it with its text, which is nowhere to be had again.
+
+    Raises TooManyKeys.
+    """
+    _lock(project)
+    key, text = _make(
+        project, name=name, note=note, scopes=scopes, kind=kind, by=by, expires_at=expires_at
+    )
+    audit.record(
+        project.account_id,
+        "key.created",
+        by=by,
+        subject=key.hint,
+        project=project.slug,
+        scopes=key.scopes,
+        ends=_written(expires_at),
     )
     return key, text
 
@@ -47,13 +69,124 @@ def issue_first_key(project: Project, *, by: User) -> tuple[ApiKey, str] | None:
 
     The project's row is locked, because a page that is opened twice asks twice at once.
     """
-    Project.objects.select_for_update(no_key=True).get(account_id=project.account_id, pk=project.pk)
+    _lock(project)
     if ApiKey.objects.filter(account_id=project.account_id, project=project).exists():
         return None
     return issue_key(project, name="First key", scopes=[Scope.INGEST, Scope.READ], by=by)
 
 
-def revoke_key(project: Project, key_id: int) -> bool:
-    """Close a key of this project; False if it is not there or closed already."""
-    key = ApiKey.objects.filter(account_id=project.account_id, project=project, pk=key_id).first()
-    return bool(key and key.revoke(clock.now()))
+@transaction.atomic
+def rotate_key(key: ApiKey, *, overlap: timedelta, by: User) -> tuple[ApiKey, str]:
+    """Make a key like this one, which works on for `overlap`, and return it with its text.
+
+    The new key keeps the end that was chosen for the old one. Raises KeyIsOver for a key that was
+    replaced already (a form sent twice), revoked or has expired, and TooManyKeys.
+    """
+    project = key.project
+    _lock(project)
+    now = clock.now()
+    ends = min(filter(None, [now + overlap, key.expires_at]))
+    claimed = (
+        ApiKey.objects.live(now)
+        .filter(account_id=key.account_id, pk=key.pk, rotated_at=None)
+        .update(rotated_at=now, expires_at=ends)
+    )
+    if not claimed:
+        raise KeyIsOver(key.hint)
+    due.schedule(EXPIRY, key.account_id, ends)
+    new, text = _make(
+        project,
+        name=key.name,
+        note=key.note,
+        scopes=[Scope(scope) for scope in key.scopes],
+        kind=key.kind,
+        by=by,
+        expires_at=key.expires_at,
+    )
+    audit.record(
+        key.account_id,
+        "key.rotated",
+        by=by,
+        subject=key.hint,
+        project=project.slug,
+        new=new.hint,
+        ends=_written(ends),
+    )
+    return new, text
+
+
+@transaction.atomic
+def revoke_key(key: ApiKey, *, by: User) -> bool:
+    """Close a key for good; False if it was closed already. Every process notices within 5 s."""
+    if not key.close(clock.now()):
+        return False
+    audit.record(key.account_id, "key.revoked", by=by, subject=key.hint, project=key.project.slug)
+    return True
+
+
+def close_expired_keys() -> int:
+    """Close the keys whose end has come and write it into their trails; return how many.
+
+    They open nothing from that moment on whether or not this runs.
+    """
+    closed = 0
+    for account_id in due.accounts_due(EXPIRY, clock.now()):
+        leased_until = clock.now() + LEASE
+        due.lease(EXPIRY, account_id, leased_until)
+        with tenant(account_id):
+            closed += _close_expired_of(account_id)
+            open_ends = ApiKey.objects.filter(account_id=account_id, revoked_at=None)
+            next_end = open_ends.aggregate(at=Min("expires_at"))["at"]
+        # At least once a day: a key may have been made since this looked.
+        until = min(filter(None, [next_end, clock.now() + LOOK_AGAIN]))
+        due.postpone(EXPIRY, account_id, leased_until=leased_until, until=until)
+    return closed
+
+
+def _close_expired_of(account_id: int) -> int:
+    over = ApiKey.objects.select_related("project").filter(
+        account_id=account_id, revoked_at=None, expires_at__lte=clock.now()
+    )
+    closed = [key for key in over if key.expires_at and key.close(key.expires_at)]
+    for key in closed:
+        audit.record(account_id, "key.expired", by=None, subject=key.hint, project=key.project.slug)
+    return len(closed)
+
+
+def _lock(project: Project) -> None:
+    """Let one key of a project be made at a time, so that the bound holds."""
+    Project.objects.select_for_update(no_key=True).get(account_id=project.account_id, pk=project.pk)
+
+
+def _make(
+    project: Project,
+    *,
+    name: str,
+    note: str,
+    scopes: list[Scope],
+    kind: Kind,
+    by: User | None,
+    expires_at: datetime | None,
+) -> tuple[ApiKey, str]:
+    own = ApiKey.objects.live(clock.now()).filter(account_id=project.account_id, project=project)
+    if own.count() >= MOST_LIVE_KEYS:
+        raise TooManyKeys(MOST_LIVE_KEYS)
+    text = new_key(kind)
+    key = ApiKey.objects.create(
+        account_id=project.account_id,
+        project=project,
+        name=name,
+        note=note,
+        digest=hashing.digest(text),
+        hint=hint(text),
+        scopes=[str(scope) for scope in scopes],
+        created_by=by,
+        expires_at=expires_at,
+    )
+    if expires_at is not None:
+        due.schedule(EXPIRY, project.account_id, expires_at)
+    return key, text
+
+
+def _written(at: datetime | None) -> str | None:
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if at else None

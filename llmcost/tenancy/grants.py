@@ -27,7 +27,7 @@ STAFF_READS: dict[str, list[str]] = {
     "projects_project": ["id", "account_id", "slug", "name", "timezone", "created_at"],
     "projects_apikey": [
         *("id", "account_id", "project_id", "name", "hint", "scopes", "created_at"),
-        *("last_used_at", "revoked_at"),
+        *("last_used_at", "rotated_at", "expires_at", "revoked_at"),
     ],
     "django_content_type": ["id", "app_label", "model"],
     "django_admin_log": [

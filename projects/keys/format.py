@@ -12,10 +12,11 @@ from typing import Literal
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 RANDOM_CHARACTERS = 32  # 190 bits
 CHECKSUM_CHARACTERS = 6
+Kind = Literal["live", "test"]
 PATTERN = re.compile(r"llmc_(?:live|test)_[0-9A-Za-z]{38}\Z", re.ASCII)
 
 
-def new_key(kind: Literal["live", "test"]) -> str:
+def new_key(kind: Kind) -> str:
     """Return a fresh key; nobody has it but the caller."""
     start = f"llmc_{kind}_" + "".join(secrets.choice(ALPHABET) for _ in range(RANDOM_CHARACTERS))
     return start + checksum(start)

@@ -2,10 +2,11 @@
 
 import time
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from accounts.models import Account
 from llmcost import clock
-from llmcost.errors import InvalidKey
+from llmcost.errors import AccountTerminated, InvalidKey
 from llmcost.tenancy.context import presenting_key, tenant
 from projects.keys import hashing
 from projects.keys.format import is_well_formed
@@ -25,6 +26,7 @@ class Caller:
     account_id: int
     project_id: int
     scopes: frozenset[str]
+    expires_at: datetime | None = None
     is_authenticated: bool = True  # what DRF asks of a user
 
 
@@ -32,17 +34,25 @@ _remembered: dict[str, tuple[float, Caller]] = {}
 
 
 def caller_of(key: str) -> Caller:
-    """Return whom a key speaks for. Raises InvalidKey, the same for unknown and revoked."""
+    """Return whom a key speaks for.
+
+    Raises InvalidKey, the same for unknown, expired and revoked; AccountTerminated for a key that
+    would work if its account were not closed.
+    """
     if not is_well_formed(key):
         raise InvalidKey
     digests = hashing.digests(key)
     known = _remembered.get(digests[0])
     if known and known[0] > time.monotonic():
-        return known[1]
-    caller = _look_up(digests)
-    if len(_remembered) >= REMEMBER_KEYS:
-        _remembered.clear()
-    _remembered[digests[0]] = (time.monotonic() + REMEMBER_SECONDS, caller)
+        caller = known[1]
+    else:
+        caller = _look_up(digests)
+        if len(_remembered) >= REMEMBER_KEYS:
+            _remembered.clear()
+        _remembered[digests[0]] = (time.monotonic() + REMEMBER_SECONDS, caller)
+    # Asked each time: an end that is known beforehand is kept to the moment.
+    if caller.expires_at is not None and caller.expires_at <= clock.now():
+        raise InvalidKey
     return caller
 
 
@@ -51,15 +61,25 @@ def forget() -> None:
     _remembered.clear()
 
 
-def _look_up(digests: list[str]) -> Caller:
+def find(digests: list[str]) -> ApiKey | None:
+    """Return the key that is stored under one of these hashes, in whatever state it is."""
     for presented in digests:
         with presenting_key(presented):
-            key = ApiKey.objects.live().filter(digest=presented).first()
-        if key is None:
-            continue
+            key = ApiKey.objects.filter(digest=presented).first()
+        if key is not None:
+            return key
+    return None
+
+
+def _look_up(digests: list[str]) -> Caller:
+    key = find(digests)
+    if key is None or not key.is_live(clock.now()):
+        raise InvalidKey
+    with tenant(key.account_id):
+        if Account.objects.filter(pk=key.account_id, closed_at__isnull=False).exists():
+            raise AccountTerminated
         _note_use(key, current=digests[0])
-        return Caller(key.pk, key.account_id, key.project_id, frozenset(key.scopes))
-    raise InvalidKey
+    return Caller(key.pk, key.account_id, key.project_id, frozenset(key.scopes), key.expires_at)
 
 
 def _note_use(key: ApiKey, *, current: str) -> None:
@@ -67,10 +87,9 @@ def _note_use(key: ApiKey, *, current: str) -> None:
 
     Comes by only when a process has forgotten the key, so the row is not written per request.
     """
-    now = clock.now()
-    is_stale = key.last_used_at is None or now - key.last_used_at >= LAST_USED_PRECISION
+    minute = clock.now().replace(second=0, microsecond=0)
+    is_stale = key.last_used_at is None or minute - key.last_used_at >= LAST_USED_PRECISION
     if is_stale or key.digest != current:
-        with tenant(key.account_id):
-            ApiKey.objects.filter(account_id=key.account_id, pk=key.pk).update(
-                last_used_at=now, digest=current
-            )
+        ApiKey.objects.filter(account_id=key.account_id, pk=key.pk).update(
+            last_used_at=minute, digest=current
+        )

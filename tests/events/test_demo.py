@@ -22,6 +22,7 @@ from events.demo import wire, workspace
 from events.demo.seed import seed
 from events.demo.traffic import FEATURES, TOTAL, history, live, trace
 from events.ingest import identity
+from llmcost import clock
 from llmcost.tenancy.context import tenant
 from projects.keys.format import is_well_formed
 from projects.models import ApiKey
@@ -200,6 +201,16 @@ def test_the_printed_login_signs_in(db):
     assert "_auth_user_id" in client.session
 
 
+def test_a_key_for_every_script_never_meets_the_bound_of_a_project(db, api, monkeypatch):
+    monkeypatch.setattr(workspace, "MOST_OF_A_NAME", 2)
+    demo = workspace.open_demo()
+
+    texts = [workspace.issue_demo_key(demo, name="Script", scopes=["read"]) for _ in range(4)]
+
+    answers = [api(text, "GET", "/v1/usage").status_code for text in texts]
+    assert answers == [401, 200, 200, 200]
+
+
 @pytest.mark.parametrize("command", ["demo_key", "seed_demo", "demo_traffic"])
 def test_a_public_server_gets_no_workspace_with_a_public_password(db, settings, command):
     settings.LOCAL_MODE = False
@@ -227,7 +238,7 @@ def test_seeding_that_was_cut_off_goes_on_with_the_same_anchor(db):
     workspace.end_seeding(demo)
     assert workspace.seeding_done_at(demo) is not None
     with tenant(demo.account_id):
-        assert not ApiKey.objects.live().filter(account_id=demo.account_id).exists()
+        assert not ApiKey.objects.live(clock.now()).filter(account_id=demo.account_id).exists()
 
 
 def test_a_new_trickle_replaces_the_key_of_the_last_one(db, api):

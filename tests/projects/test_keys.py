@@ -101,8 +101,8 @@ def wait(monkeypatch):
 def test_a_revoked_key_is_refused_within_five_seconds(acme, api, wait):
     assert api(acme.key, "POST", "/v1/events", CALL).status_code == 200
     with tenant(acme.account.pk):
-        assert services.revoke_key(acme.project, acme.key_row.pk)
-        assert not services.revoke_key(acme.project, acme.key_row.pk)
+        assert services.revoke_key(acme.key_row, by=acme.owner)
+        assert not services.revoke_key(acme.key_row, by=acme.owner)
     wait(5)
 
     answer = api(acme.key, "POST", "/v1/events", CALL)

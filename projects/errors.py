@@ -1,0 +1,21 @@
+"""Failures of projects and keys that we expect."""
+
+from llmcost.errors import AppError
+
+
+class TooManyKeys(AppError):
+    code, status = "too_many_keys", 409
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"A project has at most {most} keys that work. Revoke those that nobody uses."
+        )
+
+
+class KeyIsOver(AppError):
+    code, status = "key_is_over", 409
+
+    def __init__(self, hint: str) -> None:
+        super().__init__(
+            f"Key {hint} was replaced, revoked or has expired. Make a new one instead."
+        )
