@@ -1,6 +1,9 @@
-from django.apps import AppConfig
+from importlib import import_module
+
+from django.apps import AppConfig, apps
 from django.contrib.admin import apps as admin_apps
 from django.db.models.signals import post_migrate
+from django.utils.module_loading import module_has_submodule
 
 
 class LlmcostConfig(AppConfig):
@@ -14,11 +17,23 @@ class LlmcostConfig(AppConfig):
         from llmcost import celery  # noqa: F401, PLC0415 - the import binds the app
         from llmcost.tenancy import grants  # noqa: PLC0415 - needs the app registry
 
-        post_migrate.connect(grants.apply, dispatch_uid="llmcost.grants")
+        # Once a run: by the first signal all migrations of all apps have run.
+        post_migrate.connect(grants.apply, sender=self, dispatch_uid="llmcost.grants")
 
 
-class AdminConfig(admin_apps.AdminConfig):
+# dj-stripe's pages would show staff what they have no right to see, and forms that warn.
+WITHOUT_PAGES = {"djstripe"}
+
+
+class AdminConfig(admin_apps.SimpleAdminConfig):
     """Django's admin with our site: every page of it runs as the support-staff role."""
 
     default = False
     default_site = "llmcost.admin.StaffSite"
+
+    def ready(self) -> None:
+        """Find the apps' pages."""
+        super().ready()
+        for app in apps.get_app_configs():
+            if app.name not in WITHOUT_PAGES and module_has_submodule(app.module, "admin"):
+                import_module(f"{app.name}.admin")

@@ -92,7 +92,7 @@ def _broker_login() -> str:
         host=database["HOST"],
         port=database["PORT"] or None,
         dbname=database["NAME"],
-        user=database["USER"].replace(roles.APP, roles.BROKER),
+        user=database["USER"].replace(f"llmcost_{settings.DATABASE_ROLE}", roles.BROKER),
         password=open_installation(settings.DATA_DIR).broker_password,
     )
 
@@ -131,15 +131,6 @@ def _wake_by_notification(sender: Any, **_: Any) -> None:
     options = sender.app.conf.broker_transport_options
     if "conn_string" in options and settings.DATABASES["default"]["HOST"].startswith("/"):
         options["use_notify"] = True
-
-
-@worker_init.connect
-def _give_statements_more_time(**_: Any) -> None:
-    """Let the worker's statements take as long as a task; a web request's may take ten seconds.
-
-    Behind a pooler that refuses connection options set PGOPTIONS to the empty string.
-    """
-    os.environ.setdefault("PGOPTIONS", f"-c statement_timeout={TASK_SECONDS}s")
 
 
 _watches: dict[str, threading.Timer] = {}

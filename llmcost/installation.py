@@ -22,6 +22,7 @@ class Installation:
     encryption_keys: list[str]
     owner_password: str
     app_password: str
+    worker_password: str
     broker_password: str
 
     def __repr__(self) -> str:
@@ -78,5 +79,6 @@ def _fresh() -> Installation:
         encryption_keys=[base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()],
         owner_password=secrets.token_urlsafe(24),
         app_password=secrets.token_urlsafe(24),
+        worker_password=secrets.token_urlsafe(24),
         broker_password=secrets.token_urlsafe(24),
     )

@@ -25,6 +25,7 @@ class Category(StrEnum):
     CATALOGUE = "public price catalogue"
     CORRESPONDENCE = "what somebody wrote to us"
     USE = "counts of page views and features used"
+    PAYMENT = "billing record"
 
 
 class Subject(StrEnum):
@@ -58,6 +59,7 @@ class Retention(StrEnum):
     DAY = "a day"
     SIXTY_DAYS = "60 days"
     TWO_YEARS = "two years after the last message"
+    BILLING = "as long as tax law requires, at most ten years"
     ALWAYS = "for good"
 
 

@@ -93,6 +93,12 @@ def app_dsn(database: str) -> str:
     return roles.login_url(_url(database), roles.APP, open_installation(DATA).app_password)
 
 
+def worker_dsn(database: str) -> str:
+    """The worker's URL: the application's rights, and dj-stripe's tables."""
+    password = open_installation(DATA).worker_password
+    return roles.login_url(_url(database), roles.WORKER, password)
+
+
 def admin_dsn(database: str) -> str:
     """The superuser's URL; only to look at what no role of the product may see."""
     return _url(database)
@@ -104,8 +110,11 @@ def _url(database: str) -> str:
 
 def _state_of_migrations() -> str:
     files = [
-        *REPOSITORY.glob("*/migrations/*.py"),
+        *REPOSITORY.glob("*/*migrations/*.py"),
         *(REPOSITORY / "llmcost/tenancy").glob("*.py"),
+        REPOSITORY / "billing/sql/minimise_stripe.sql",
+        REPOSITORY / "billing/stripe/allowed.py",
+        REPOSITORY / "billing/stripe/backstop.py",
         Path(__file__),
     ]
     digest = hashlib.sha256((REPOSITORY / "requirements.txt").read_bytes())

@@ -11,11 +11,15 @@ from tests.slot import take_slot
 os.environ.setdefault("LLMCOST_DATA", str(take_slot()))
 # The browser tests' Playwright keeps an event loop in this thread, which Django takes for async code.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-for name in ("DATABASE_URL", "APP_DATABASE_URL", "OWNER_DATABASE_URL", "PUBLIC_URL", "PORT"):
+for name in ("DATABASE_URL", "PUBLIC_URL", "PORT", "STRIPE_SECRET_KEY"):
     os.environ.pop(name, None)
+for role in ("APP", "WORKER", "OWNER"):
+    os.environ.pop(f"{role}_DATABASE_URL", None)
 
 from llmcost.settings import *  # noqa: E402, F403
 
+# What the worker loads besides: its tests run in the same process.
+INSTALLED_APPS = ["djstripe", *INSTALLED_APPS]  # noqa: F405
 # Argon2 is slow on purpose; the tests of sign-in turn the real one on.
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.MD5PasswordHasher",

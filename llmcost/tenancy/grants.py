@@ -1,20 +1,32 @@
 """What each database role may touch, applied after every migration and checked by tests.
 
 The application role may read and write rows of tables, never of partitions: a granted partition
-would ignore its parent's row security. Nobody but the owner may truncate, reference or trigger.
+would ignore its parent's row security. The worker inherits its grants. Nobody but the owner may
+truncate, reference or trigger.
 """
 
 from typing import Any
 
 from django.db import connections
 
-from llmcost.tenancy.roles import APP, STAFF
+from llmcost.tenancy.roles import APP, STAFF, WORKER
 
 # Tables that the application reads and does not write.
-READ_ONLY = {"django_migrations", "django_content_type", "auth_permission"}
+READ_ONLY = {
+    "django_migrations",
+    "django_content_type",
+    "auth_permission",
+    "billing_stripe_kept",
+}
 
 # Tables to which the application may add, and never change or delete what stands there.
-APPEND_ONLY = {"accounts_auditevent"}
+APPEND_ONLY = {"accounts_auditevent", "billing_stripe_inbox"}
+
+# Tables of which web requests see nothing: dj-stripe's mirror of Stripe, written by the worker.
+WORKER_ONLY = ("djstripe_",)
+
+# Tables that the worker may change besides what the application may do to them.
+WORKER_WRITES = {"billing_stripe_inbox"}
 
 # What support staff may see, column by column. Not here: every event table, a key's hash,
 # a person's password. Rows are opened by policies of their own (`staff_reads`).
@@ -39,6 +51,8 @@ STAFF_READS: dict[str, list[str]] = {
 # Sequences that the application draws from itself; identity columns need no grant.
 SEQUENCES = {"accounts_account_id_seq": "accounts_account"}
 
+EVERYTHING = "SELECT, INSERT, UPDATE, DELETE"
+
 TABLES = """
     SELECT c.relname, c.relispartition
     FROM pg_class c
@@ -54,13 +68,17 @@ def apply(using: str = "default", **_signal: Any) -> None:
         tables = cursor.fetchall()
         if not tables:
             return
-        cursor.execute(f"GRANT USAGE ON SCHEMA public TO {APP}, {STAFF}")
+        cursor.execute(f"GRANT USAGE ON SCHEMA public TO {APP}, {WORKER}, {STAFF}")
         for table, is_partition in tables:
-            cursor.execute(f'REVOKE ALL ON "{table}" FROM PUBLIC, {APP}, {STAFF}')
+            cursor.execute(f'REVOKE ALL ON "{table}" FROM PUBLIC, {APP}, {WORKER}, {STAFF}')
             if is_partition:
                 continue
-            verbs = _verbs(table)
-            cursor.execute(f'GRANT {verbs} ON "{table}" TO {APP}')
+            hidden = table.startswith(WORKER_ONLY)
+            if not hidden:
+                # The worker, too: it inherits what the application may do.
+                cursor.execute(f'GRANT {_verbs(table)} ON "{table}" TO {APP}')
+            if hidden or table in WORKER_WRITES:
+                cursor.execute(f'GRANT {EVERYTHING} ON "{table}" TO {WORKER}')
             if columns := STAFF_READS.get(table):
                 cursor.execute(f'GRANT SELECT ({", ".join(columns)}) ON "{table}" TO {STAFF}')
         present = {table for table, _ in tables}
@@ -72,4 +90,4 @@ def apply(using: str = "default", **_signal: Any) -> None:
 def _verbs(table: str) -> str:
     if table in READ_ONLY:
         return "SELECT"
-    return "SELECT, INSERT" if table in APPEND_ONLY else "SELECT, INSERT, UPDATE, DELETE"
+    return "SELECT, INSERT" if table in APPEND_ONLY else EVERYTHING

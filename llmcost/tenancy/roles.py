@@ -1,9 +1,11 @@
 """The database's roles: who may do what before any policy is asked.
 
-`llmcost_owner` owns the tables and migrates. `llmcost_app` (web and worker) owns nothing and is
-bound by row security; it may become `llmcost_staff` for one transaction but inherits nothing from
-it. `llmcost_broker` owns the schema `pgmq` and sees nothing else. The administrative login that
-makes them is used for nothing besides.
+`llmcost_owner` owns the tables and migrates. `llmcost_app` (web) owns nothing and is bound by row
+security; it may become `llmcost_staff` for one transaction but inherits nothing from it.
+`llmcost_worker` may do what the app may, bound in the same way, and besides that write the tables
+in which dj-stripe mirrors Stripe's objects: no web request can reach those. `llmcost_broker` owns
+the schema `pgmq` and sees nothing else. The administrative login that makes them is used for
+nothing besides.
 """
 
 from __future__ import annotations
@@ -19,16 +21,22 @@ if TYPE_CHECKING:
 
     from llmcost.installation import Installation
 
-OWNER, APP, STAFF, BROKER = "llmcost_owner", "llmcost_app", "llmcost_staff", "llmcost_broker"
+OWNER, APP, WORKER = "llmcost_owner", "llmcost_app", "llmcost_worker"
+STAFF, BROKER = "llmcost_staff", "llmcost_broker"
 DATABASE = "llmcost"
 # Below it a view cannot run with its caller's rights (security_invoker).
 MINIMUM_VERSION = 15_00_00
 CONNECT_SECONDS = 10
-# For web requests; the worker asks for more in its own connections.
+# A web request must not hold the database; a task has as long as `llmcost.celery` gives it.
 APP_SETTINGS = {
     "statement_timeout": "10s",
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "30s",
+}
+WORKER_SETTINGS = {
+    "statement_timeout": "4min",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "4min",
 }
 # Supabase's roles for its public REST API; elsewhere they do not exist.
 PUBLIC_API_ROLES = ("anon", "authenticated")
@@ -129,6 +137,7 @@ def _make_roles(connection: Connection, cursor: Cursor, installation: Installati
     logins = {
         OWNER: installation.owner_password,
         APP: installation.app_password,
+        WORKER: installation.worker_password,
         BROKER: installation.broker_password,
     }
     for role in (*logins, STAFF):
@@ -141,14 +150,19 @@ def _make_roles(connection: Connection, cursor: Cursor, installation: Installati
         verifier = connection.pgconn.encrypt_password(
             password.encode(), role.encode(), b"scram-sha-256"
         ).decode()
-        # The owner alone inherits: as the database's owner, what may be done in its schema.
-        inherits = "INHERIT" if role == OWNER else "NOINHERIT"
+        # The owner inherits what the database's owner may do in its schema, the worker what the
+        # app may do; the app nothing of the staff's.
+        inherits = "INHERIT" if role in (OWNER, WORKER) else "NOINHERIT"
         cursor.execute(f"ALTER ROLE {role} LOGIN {inherits} PASSWORD '{verifier}'")
-    for name, value in APP_SETTINGS.items():
-        cursor.execute(f"ALTER ROLE {APP} SET {name} = '{value}'")
+    for role, settings in ((APP, APP_SETTINGS), (WORKER, WORKER_SETTINGS)):
+        for name, value in settings.items():
+            cursor.execute(f"ALTER ROLE {role} SET {name} = '{value}'")
     _refuse_dangerous_roles(cursor)
-    how = " WITH INHERIT FALSE, SET TRUE" if connection.info.server_version >= 16_00_00 else ""
-    cursor.execute(f"GRANT {STAFF} TO {APP}{how}")
+    precise = connection.info.server_version >= 16_00_00  # before, the roles' own attributes decide
+    becomes = " WITH INHERIT FALSE, SET TRUE" if precise else ""
+    inherits = " WITH INHERIT TRUE, SET FALSE" if precise else ""
+    cursor.execute(f"GRANT {STAFF} TO {APP}{becomes}")
+    cursor.execute(f"GRANT {APP} TO {WORKER}{inherits}")
     cursor.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
     if cursor.fetchone() == (False,):
         # A managed server's administrator must be a member to hand something over.
@@ -159,9 +173,10 @@ def _refuse_dangerous_roles(cursor: Cursor) -> None:
     """Refuse roles that somebody gave a way around row security; only they can take it back."""
     cursor.execute(
         "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)"
-        " AND (rolsuper OR rolbypassrls OR rolcreaterole OR rolreplication)"
-        " UNION SELECT %s WHERE pg_has_role(%s, %s, 'member')",
-        [[APP, STAFF, BROKER], APP, APP, OWNER],
+        " AND (rolsuper OR rolbypassrls OR rolcreaterole OR rolreplication"
+        " OR rolname = ANY(%s) AND pg_has_role(rolname, %s, 'member')"
+        " OR rolname = %s AND pg_has_role(rolname, %s, 'member'))",
+        [[APP, WORKER, STAFF, BROKER], [APP, WORKER], OWNER, APP, WORKER],
     )
     if names := [name for (name,) in cursor.fetchall()]:
         raise CannotStart(
@@ -195,7 +210,7 @@ def _hand_over_schema(cursor: Cursor, database: str) -> None:
     )
     cursor.execute(f"ALTER SCHEMA public OWNER TO {OWNER}")
     cursor.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
-    cursor.execute(f"GRANT USAGE ON SCHEMA public TO {APP}, {STAFF}")
+    cursor.execute(f"GRANT USAGE ON SCHEMA public TO {APP}, {WORKER}, {STAFF}")
     cursor.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", [[*PUBLIC_API_ROLES]])
     for (role,) in cursor.fetchall():
         cursor.execute(f"REVOKE ALL ON SCHEMA public FROM {role}")

@@ -150,6 +150,7 @@ def _worker(supervisor: Supervisor) -> Program:
         "--without-gossip",
         "--without-mingle",
         "--without-heartbeat",
+        LLMCOST_DATABASE_ROLE="worker",
     )
     return Program(name="worker", start=command, stage=1, patience=10.0)
 

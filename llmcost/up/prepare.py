@@ -44,7 +44,7 @@ def was_prepared(data_dir: Path) -> bool:
 def _prepare_database(data_dir: Path, code: str) -> None:
     installation = open_installation(data_dir)
     owner = os.environ.get("OWNER_DATABASE_URL", "")
-    if not (owner and os.environ.get("APP_DATABASE_URL")):
+    if not all(os.environ.get(f"{role}_DATABASE_URL") for role in ("OWNER", "APP", "WORKER")):
         outside = os.environ.get("DATABASE_URL", "")
         admin = outside or EmbeddedPostgres(data_dir).admin_dsn
         database = unquote(roles.database_of(outside))

@@ -88,13 +88,18 @@ class Supervisor:
         self._stop_all()
 
     def python(
-        self, *arguments: str, stdout: int | None = None, stderr: int | None = None
+        self,
+        *arguments: str,
+        stdout: int | None = None,
+        stderr: int | None = None,
+        **variables: str,
     ) -> Callable[[int], subprocess.Popen[bytes]]:
         """Return the `start` of a program that this Python runs from the project's directory.
 
-        `stdout` and `stderr` take a stream away from the output that is forwarded.
+        `stdout` and `stderr` take a stream away from the output that is forwarded; `variables` are
+        added to the program's environment.
         """
-        environment = {**os.environ, MARK: str(self.data_dir)}
+        environment = {**os.environ, **variables, MARK: str(self.data_dir)}
 
         def start(output: int) -> subprocess.Popen[bytes]:
             return subprocess.Popen(

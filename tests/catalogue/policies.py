@@ -3,6 +3,7 @@
 They are functions, so that the mutation tests can ask them again after breaking something.
 """
 
+from django.apps import apps
 from psycopg import Connection
 
 from llmcost.tenancy.rls import ACCOUNT
@@ -15,6 +16,8 @@ GLOBAL_TABLES = {
     "accounts_user_groups": "Django: unused by customers",
     "accounts_user_user_permissions": "Django: unused by customers",
     "auth_group": "Django",
+    "billing_stripe_inbox": "ids of Stripe's events and objects, before it is known whose",
+    "billing_stripe_kept": "the allow-list of what may be kept of Stripe's objects",
     "auth_group_permissions": "Django",
     "auth_permission": "Django",
     "django_admin_log": "what support staff did",
@@ -28,10 +31,14 @@ GLOBAL_TABLES = {
     "llmcost_outgoingmail": "mails on their way out, read by the worker alone",
     "llmcost_scheduletick": "scheduler",
     "privacy_publication": "versions of our own documents",
+} | {
+    model._meta.db_table: "dj-stripe: nobody but the worker may look"
+    for model in apps.get_app_config("djstripe").get_models(include_auto_created=True)
 }
 TENANT_COLUMN = {"accounts_account": "id"}
 # What a table may show besides its own rows, and to whom.
 EXTRA_POLICIES = {
+    ("billing_account", "named_customer", "llmcost_worker"),
     ("accounts_account", "staff_reads", "llmcost_staff"),
     ("accounts_membership", "staff_reads", "llmcost_staff"),
     ("accounts_membership", "own_memberships", "public"),
@@ -43,6 +50,9 @@ EXTRA_POLICIES = {
 ORACLE_FREE = {
     "accounts_account_pkey": "the account itself",
     "account_public_id_once": "122 random bits",
+    "billing_account_customer_once": "an id that Stripe draws",
+    "billing_invoice_pkey": "a number nobody chooses",
+    "billing_overage_pkey": "a number nobody chooses",
     "accounts_auditevent_pkey": "a number nobody chooses",
     "accounts_membership_pkey": "a number nobody chooses",
     "projects_project_pkey": "a number nobody chooses",
@@ -50,6 +60,8 @@ ORACLE_FREE = {
     "privacy_notice_pkey": "a number nobody chooses",
     "apikey_digest_once": "a keyed hash of 190 random bits",
 }
+# What only the worker touches, and what it may do there besides the application.
+WORKERS_OWN = ("djstripe_", "billing_stripe_inbox")
 DEFINER_FUNCTIONS = {"llmcost_event_partitions"}
 
 _TABLES = """
@@ -101,16 +113,50 @@ def _as_stored(connection: Connection, expression: str) -> str:
 
 
 def grants_beyond_rows(connection: Connection) -> set[str]:
-    """Privileges of application and staff that are more than reading and writing rows."""
+    """Privileges of anybody but the owner that are more than reading and writing rows."""
     offenders = set()
+    rows = {"SELECT", "INSERT", "UPDATE", "DELETE"}
     for grantee, table, privilege in connection.execute(
         "SELECT grantee, table_name, privilege_type FROM information_schema.role_table_grants "
-        "WHERE table_schema = 'public' AND grantee IN ('llmcost_app', 'llmcost_staff', 'PUBLIC')"
+        "WHERE table_schema = 'public' AND grantee <> 'llmcost_owner'"
     ):
-        allowed = {"SELECT", "INSERT", "UPDATE", "DELETE"} if grantee == "llmcost_app" else set()
+        if grantee == "llmcost_worker":
+            allowed = rows if table.startswith(WORKERS_OWN) else set()
+        else:
+            allowed = rows if grantee == "llmcost_app" else set()
         if privilege not in allowed:
             offenders.add(f"{grantee} may {privilege} {table}")
     return offenders
+
+
+def open_mirror(connection: Connection) -> set[str]:
+    """Tables of dj-stripe's that somebody but the worker may touch, be it one column."""
+    return {
+        f"{grantee} may {privilege} {table}"
+        for grantee, privilege, table in connection.execute(
+            "SELECT acl.grantee::regrole::text, acl.privilege_type, relname FROM pg_class c "
+            "JOIN LATERAL (SELECT relacl UNION ALL SELECT attacl FROM pg_attribute "
+            "WHERE attrelid = c.oid) AS given (acl) ON true, aclexplode(given.acl) AS acl "
+            "WHERE relname LIKE 'djstripe\\_%' "
+            "AND acl.grantee NOT IN (relowner, 'llmcost_worker'::regrole)"
+        )
+    }
+
+
+def unguarded_mirror(connection: Connection) -> set[str]:
+    """Tables of dj-stripe's without the trigger that cuts each row down, or without a rule."""
+    return {
+        f"{table}: whatever is written there stays"
+        for (table,) in connection.execute(
+            "SELECT relname FROM pg_class c WHERE relname LIKE 'djstripe\\_%' "
+            "AND relkind IN ('r', 'p') AND (NOT EXISTS (SELECT FROM pg_trigger t "
+            "WHERE t.tgrelid = c.oid AND tgname = 'llmcost_minimise' AND tgenabled IN ('O', 'A') "
+            "AND tgfoid = 'llmcost_minimise_row'::regproc "
+            # before, for each row, on insert and on update; no condition
+            "AND tgtype = 1 + 2 + 4 + 16 AND tgqual IS NULL AND tgattr = '') "
+            'OR NOT EXISTS (SELECT FROM billing_stripe_kept k WHERE k."table" = relname))'
+        )
+    }
 
 
 def granted_partitions(connection: Connection) -> set[str]:
@@ -173,6 +219,8 @@ CHECKS = (
     unprotected_tables,
     wrong_policies,
     grants_beyond_rows,
+    open_mirror,
+    unguarded_mirror,
     granted_partitions,
     loose_objects,
     oracles,

@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("faults")]
 # A fold that waits for somebody else's lock, seen from outside.
 WAITING_FOLD = """
     SELECT pid FROM pg_stat_activity
-    WHERE usename = 'llmcost_app' AND wait_event_type = 'Lock'
+    WHERE usename = 'llmcost_worker' AND wait_event_type = 'Lock'
         AND query LIKE '%DELETE FROM events_delta%'
 """
 

@@ -51,6 +51,11 @@ def test_a_changed_secrets_file_heals(server, installation, admin):
     [
         (f"ALTER ROLE {roles.STAFF} BYPASSRLS", f"ALTER ROLE {roles.STAFF} NOBYPASSRLS"),
         (f"GRANT {roles.OWNER} TO {roles.APP}", f"REVOKE {roles.OWNER} FROM {roles.APP}"),
+        (f"GRANT {roles.OWNER} TO {roles.WORKER}", f"REVOKE {roles.OWNER} FROM {roles.WORKER}"),
+        (
+            f"REVOKE {roles.APP} FROM {roles.WORKER}; GRANT {roles.WORKER} TO {roles.APP}",
+            f"REVOKE {roles.WORKER} FROM {roles.APP}",
+        ),
     ],
 )
 def test_a_role_that_can_get_around_row_security_is_refused(
@@ -67,7 +72,8 @@ def test_a_role_that_can_get_around_row_security_is_refused(
 def test_an_administrator_need_not_be_a_superuser(server, installation, admin):
     admin.execute("CREATE ROLE boss LOGIN CREATEROLE CREATEDB PASSWORD 'x'")
     admin.execute(
-        f"GRANT {roles.OWNER}, {roles.APP}, {roles.BROKER}, {roles.STAFF} TO boss WITH ADMIN OPTION"
+        f"GRANT {roles.OWNER}, {roles.APP}, {roles.WORKER}, {roles.BROKER}, {roles.STAFF} TO boss"
+        " WITH ADMIN OPTION"
     )
     url = roles.login_url(server.admin_dsn, "boss", "x", "managed")
 

@@ -10,6 +10,7 @@ from tests import database
 LOGINS = {
     roles.OWNER: "owner_password",
     roles.APP: "app_password",
+    roles.WORKER: "worker_password",
     roles.BROKER: "broker_password",
 }
 
@@ -36,34 +37,47 @@ def test_nobody_who_logs_in_can_get_around_row_security(admin):
         (roles.BROKER, True, False),
         (roles.OWNER, True, False),
         (roles.STAFF, False, False),
+        (roles.WORKER, True, False),
     ]
 
 
-def test_the_app_owns_nothing_and_inherits_from_nobody(admin):
+MEMBER_OF = {
+    # Becomes it for one transaction, inherits nothing.
+    roles.APP: (roles.STAFF, False, True, False),
+    # Inherits what the app may do, cannot become it.
+    roles.WORKER: (roles.APP, True, False, False),
+}
+
+
+@pytest.mark.parametrize("role", MEMBER_OF)
+def test_app_and_worker_own_nothing_and_belong_to_one_role(admin, role):
     owned = admin.execute(
-        "SELECT count(*) FROM pg_class WHERE relowner = %s::regrole", [roles.APP]
+        "SELECT count(*) FROM pg_class WHERE relowner = %s::regrole", [role]
     ).fetchone()
     memberships = admin.execute(
         "SELECT roleid::regrole::text, inherit_option, set_option, admin_option"
         " FROM pg_auth_members WHERE member = %s::regrole",
-        [roles.APP],
+        [role],
     ).fetchall()
 
     assert owned == (0,)
-    assert memberships == [(roles.STAFF, False, True, False)]
+    assert memberships == [MEMBER_OF[role]]
 
 
-def test_the_app_becomes_staff_for_one_transaction(database_name):
-    with log_in(roles.APP, database_name) as connection:
-        connection.execute(f"SET LOCAL ROLE {roles.STAFF}")
-        assert connection.execute("SELECT current_user").fetchone() == (roles.STAFF,)
-        connection.commit()
+def test_the_worker_has_no_right_of_the_staffs(admin, database_name):
+    with (
+        log_in(roles.WORKER, database_name) as connection,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        connection.execute(f"SET ROLE {roles.STAFF}")
 
-        assert connection.execute("SELECT current_user").fetchone() == (roles.APP,)
+    assert admin.execute(
+        "SELECT pg_has_role(%s, %s, 'USAGE')", [roles.WORKER, roles.STAFF]
+    ).fetchone() == (False,)
 
 
 @pytest.mark.parametrize("statement", ["CREATE TABLE public.mine ()", "SET ROLE llmcost_owner"])
-@pytest.mark.parametrize("role", [roles.APP, roles.BROKER])
+@pytest.mark.parametrize("role", [roles.APP, roles.WORKER, roles.BROKER])
 def test_neither_app_nor_broker_may_create_or_become_the_owner(database_name, role, statement):
     with (
         log_in(role, database_name) as connection,
@@ -86,14 +100,18 @@ def test_the_broker_owns_its_queues_and_reads_no_table_of_ours(admin, database_n
             connection.execute("SELECT * FROM public.llmcost_heartbeat")
 
 
-def test_a_web_request_cannot_hold_the_database(database_name):
-    with log_in(roles.APP, database_name) as connection:
+@pytest.mark.parametrize(
+    ("role", "settings"),
+    [(roles.APP, roles.APP_SETTINGS), (roles.WORKER, roles.WORKER_SETTINGS)],
+)
+def test_neither_a_request_nor_a_task_can_hold_the_database(database_name, role, settings):
+    with log_in(role, database_name) as connection:
         found = {
             name: connection.execute("SELECT current_setting(%s)", [name]).fetchone()[0]
-            for name in roles.APP_SETTINGS
+            for name in settings
         }
 
-    assert found == roles.APP_SETTINGS
+    assert found == settings
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,97 @@
+"""What we hold of payment: billing records, and Stripe's objects cut down to ids and amounts."""
+
+from llmcost.inventory import (
+    Basis,
+    Category,
+    Declared,
+    Inventory,
+    Retention,
+    Subject,
+    columns,
+    technical,
+)
+
+_PLAN = Declared(
+    Category.SETTING,
+    Subject.CUSTOMER,
+    "plan and payment of the account",
+    Basis.CONTRACT,
+    Retention.ACCOUNT,
+)
+_CARD = Declared(
+    Category.PAYMENT,
+    Subject.CUSTOMER,
+    "last four digits of the card and billing address, for the customer's records",
+    Basis.CONTRACT,
+    Retention.ACCOUNT,
+)
+_RECORD = Declared(
+    Category.PAYMENT,
+    Subject.CUSTOMER,
+    "invoices, as tax law wants them kept",
+    Basis.LEGAL_DUTY,
+    Retention.BILLING,
+)
+_MIRROR = Declared(
+    Category.PAYMENT,
+    Subject.CUSTOMER,
+    "Stripe's objects without whatever is not needed: ids, amounts, states, last four digits and"
+    " billing address",
+    Basis.LEGAL_DUTY,
+    Retention.BILLING,
+)
+_MIRROR_COLUMNS = """
+    account_id ach_credit_transfer action active amount api_version application
+    balance_transaction_id body canceled_at charge_id completed_at created currency
+    current_phase customer_data customer_id data data_load_time date_purged default_currency
+    default_payment_method_id default_settings destination_id djstripe_created djstripe_id
+    djstripe_owner_account_id djstripe_tolerance djstripe_updated djstripe_uuid
+    djstripe_validation_method djstripe_version document email enabled_events end_behavior
+    entitlement_feature_id error event_id exception failure_balance_transaction_id fee_id
+    file_id fingerprint headers id id_number idempotency_key invoice_id invoice_item_id
+    invoiceitem_id last_error last_verification_report_id livemode lookup_key metadata name
+    nickname on_behalf_of_id options original_payout_id payment_intent_id payment_method_id
+    phases price_id processed product_id promotion_code redaction released_at
+    released_subscription_id remote_ip request_id result_available_until reversed_by_id
+    secret selfie setup_intent_id source source_id sql status
+    stripe_trigger_account_id subscriber_id subscription_id subscription_item_id
+    subscriptionitem_id supported_bank_account_currencies supported_payment_currencies
+    supported_payment_methods supported_transfer_countries tax_code_id taxrate_id title
+    traceback transfer_id type updated url uuid valid verification_fields verified_outputs
+    webhook_endpoint_id
+"""
+
+INVENTORY: Inventory = {
+    "billing_account": {
+        **columns(
+            "account_id plan status stripe_customer_id stripe_subscription_id period_start"
+            " period_end trial_end cancel_at_period_end past_due_since tax_id_status synced_at",
+            _PLAN,
+        ),
+        **columns("card_last4 billing_address", _CARD),
+    },
+    "billing_invoice": columns(
+        "id account_id stripe_id number status issued_at period_start period_end currency subtotal"
+        " tax total amount_due amount_paid overage billing_address",
+        _RECORD,
+    ),
+    "billing_overage": columns(
+        "id account_id period_start period_end plan included_events used_events currency amount"
+        " stripe_item_id created_at",
+        _RECORD,
+    ),
+    "billing_stripe_inbox": technical(
+        "event_id type object_id customer_id created livemode status attempts due_at error",
+        "that an object at Stripe has changed; ids only",
+        Retention.SIXTY_DAYS,
+    ),
+    "billing_stripe_kept": technical(
+        "table blank paths", "what may be kept of Stripe's objects", Retention.ALWAYS
+    ),
+    # Every column of every table that dj-stripe has. `billing.stripe.allowed` says which of them
+    # hold something; triggers in the database see to it.
+    "djstripe_*": {
+        **columns("stripe_data", _MIRROR),
+        **technical(_MIRROR_COLUMNS, "Stripe's ids, amounts and states", Retention.BILLING),
+    },
+}
