@@ -3,16 +3,22 @@
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+from urllib.parse import urlsplit
 
-from allauth.account.internal.flows.reauthentication import (
-    raise_if_reauthentication_required,
-)
+from allauth.account.internal.flows.login import get_authentication_records
+from allauth.core.exceptions import ImmediateHttpResponse
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_http_methods
 
 from accounts.errors import AccountReadOnly, MissingRight
 from accounts.models import Account, Membership
 from accounts.rights import Right, may
+from llmcost import clock
 from llmcost.errors import NotFound
 from llmcost.tenancy.context import signed_in, tenant
 
@@ -48,10 +54,34 @@ def member_page(
                 if changes and request.account.is_read_only and not while_read_only:
                     raise AccountReadOnly(closed=request.account.closed_at is not None)
                 if fresh:
-                    raise_if_reauthentication_required(request, app="account")
+                    require_fresh(request)
                 return view(request, *args, **kwargs)
 
         return inside
+
+    return decorate
+
+
+def person_page(*, fresh: bool = False) -> Callable[[View], View]:
+    """Run a view that is about the signed-in person, whatever account they are in or not in.
+
+    `request.account` and `request.membership` are set for the side bar, None without an account.
+    """
+
+    def decorate(view: View) -> View:
+        @login_required
+        @wraps(view)
+        def inside(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            request.membership = _current_membership(request)
+            request.account = None
+            if request.membership is not None:
+                with tenant(request.membership.account_id):
+                    request.account = Account.objects.get(pk=request.membership.account_id)
+            if fresh:
+                require_fresh(request)
+            return view(request, *args, **kwargs)
+
+        return require_http_methods(["GET", "HEAD", "POST"])(inside)
 
     return decorate
 
@@ -60,9 +90,43 @@ def membership_of(request: HttpRequest) -> Membership:
     """Return the membership with which the signed-in user works now: the one that was chosen in
     this session, else the oldest. Raises NotFound if there is none.
     """
+    membership = _current_membership(request)
+    if membership is None:
+        raise NotFound("You do not belong to an account yet. Ask your team for an invitation.")
+    return membership
+
+
+def _current_membership(request: HttpRequest) -> Membership | None:
     with signed_in(request.user.pk):
         own = list(Membership.objects.filter(user_id=request.user.pk).order_by("pk"))
-    if not own:
-        raise NotFound("You do not belong to an account yet. Ask your team for an invitation.")
     chosen = request.session.get(CURRENT_ACCOUNT)
-    return next((one for one in own if one.account_id == chosen), own[0])
+    return next((one for one in own if one.account_id == chosen), own[0] if own else None)
+
+
+# --- Is it still them? -----------------------------------------------------------------------
+def is_fresh(request: HttpRequest) -> bool:
+    """Say whether the person has signed in, or proved again who they are, a short while ago."""
+    records = get_authentication_records(request, request.user)
+    age = clock.now().timestamp() - records[-1]["at"] if records else None
+    return age is not None and age < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
+
+
+def require_fresh(request: HttpRequest) -> None:
+    """Lead to /reauthenticate/ and back, unless the person was there a short while ago.
+
+    What a form has sent is not kept meanwhile (it may hold a secret, and allauth would keep the
+    caller's address and browser with it): the way back leads to the form.
+    """
+    if is_fresh(request):
+        return
+    back = request.get_full_path() if request.method in SAFE_METHODS else _form_page(request)
+    raise ImmediateHttpResponse(redirect_to_login(back, reverse("account_reauthenticate")))
+
+
+def _form_page(request: HttpRequest) -> str:
+    """Return the page from which a form was sent, as far as the browser tells and it is ours."""
+    sent_from = request.headers.get("Referer", "")
+    if not url_has_allowed_host_and_scheme(sent_from, allowed_hosts={request.get_host()}):
+        return reverse("accounts:profile")
+    page = urlsplit(sent_from)
+    return f"{page.path}?{page.query}" if page.query else page.path

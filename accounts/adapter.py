@@ -6,12 +6,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.models import EmailAddress
+from allauth.core import context
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.forms import BaseForm
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from accounts.access import is_fresh
 from accounts.models import User
 from accounts.services import open_account
 
@@ -19,10 +23,24 @@ logger = logging.getLogger(__name__)
 
 # Nobody wrote these mails, so no out-of-office reply should answer them.
 AUTOMATIC = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"}
-# Of allauth's messages these two say what the page does not.
+# Of allauth's messages these say what the page does not.
 MESSAGES = {
     "account/messages/email_confirmed.txt",
     "account/messages/email_confirmation_failed.txt",
+    "account/messages/email_confirmation_sent.txt",
+    "account/messages/email_deleted.txt",
+    "account/messages/password_changed.txt",
+    "account/messages/password_set.txt",
+    "mfa/messages/totp_activated.txt",
+    "mfa/messages/totp_deactivated.txt",
+    "mfa/messages/webauthn_added.txt",
+    "mfa/messages/webauthn_removed.txt",
+}
+# The ways to prove that it is still them, in the order in which they are offered.
+REAUTHENTICATION = {
+    "reauthenticate": "Use your password",
+    "mfa_reauthenticate": "Use a code",
+    "mfa_reauthenticate:webauthn": "Use a passkey",
 }
 
 
@@ -59,6 +77,32 @@ class AccountAdapter(DefaultAccountAdapter):
         except (SMTPException, OSError):
             logger.exception("mail_not_sent", extra={"mail": template_prefix})
 
+    def is_reauthentication_required(self, *, app: str, **_: Any) -> bool:
+        """Ask again only if neither a sign-in nor such a question was a short while ago."""
+        return not is_fresh(context.request)
+
+    def get_reauthentication_methods(self, user: User) -> list[dict[str, str]]:
+        """Return the ways to prove that it is still them, which this person has."""
+        ways = super().get_reauthentication_methods(user)
+        for way in ways:
+            way["description"] = REAUTHENTICATION[way["id"]]
+        return sorted(ways, key=lambda way: list(REAUTHENTICATION).index(way["id"]))
+
+    def get_password_change_redirect_url(self, request: HttpRequest) -> str:
+        """Lead from a new password back to the profile."""
+        return reverse("accounts:profile")
+
+    def send_notification_mail(
+        self,
+        template_prefix: str,
+        user: User,
+        context: dict[str, Any] | None = None,
+        email: str | None = None,
+    ) -> None:
+        """Tell of a change that matters for security, without allauth's address and browser."""
+        address = email or EmailAddress.objects.get_primary_email(user) or user.email
+        self.send_mail(template_prefix, address, {"user": user, **(context or {})})
+
     def format_email_subject(self, subject: str) -> str:
         return subject
 
@@ -72,10 +116,11 @@ class AccountAdapter(DefaultAccountAdapter):
         level: int,
         message_template: str | None = None,
         *args: Any,
+        message: str | None = None,
         **kwargs: Any,
     ) -> None:
-        if message_template in MESSAGES:
-            super().add_message(request, level, message_template, *args, **kwargs)
+        if message or message_template in MESSAGES:
+            super().add_message(request, level, message_template, *args, message=message, **kwargs)
 
     def _get_login_attempts_cache_key(self, _request: HttpRequest, **credentials: Any) -> str:
         # allauth's own key contains the Host header: each spelling of it would be a new allowance.

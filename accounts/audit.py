@@ -12,6 +12,13 @@ from accounts.models import Actor, AuditEvent, User
 # Every act that is recorded, as the page says it. An app that adds an act adds its line here.
 ACTIONS: Mapping[str, str] = {
     "account.opened": "opened the account",
+    "member.signed_in": "signed in",
+    "member.password_changed": "changed the password",
+    "member.password_reset": "chose a new password by a link sent by mail",
+    "member.email_changed": "changed the e-mail address",
+    "member.factor_added": "added a second factor",
+    "member.factor_removed": "removed a second factor",
+    "member.recovery_codes_renewed": "made new recovery codes",
     "key.created": "made a key",
     "key.rotated": "replaced a key by a new one",
     "key.revoked": "revoked a key",

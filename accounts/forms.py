@@ -4,6 +4,11 @@ from typing import Any
 
 from allauth.account import forms as allauth
 from allauth.account.fields import EmailField, SetPasswordField
+from allauth.core import context
+from allauth.mfa.base import forms as mfa
+from allauth.mfa.totp.forms import ActivateTOTPForm
+from allauth.mfa.totp.internal.auth import SECRET_SESSION_KEY
+from allauth.mfa.webauthn.forms import AddWebAuthnForm, EditWebAuthnForm
 from django import forms
 from django.contrib.auth.hashers import make_password
 from django.core.validators import EmailValidator
@@ -12,6 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import mark_safe
 
 from accounts.models import User
+from llmcost.vault import Unsealable, seal, unseal
 
 NAME_LENGTH = 200  # of a person and of a company, as in the models
 HELP = "At least 12 characters."
@@ -22,6 +28,8 @@ MISSING = {
     "company": "Enter the name of your company.",
     "password": "Enter your password.",
     "password1": "Choose a password.",
+    "oldpassword": "Enter your current password.",
+    "code": "Enter the code.",
     "accept": "Tick this box to create an account.",
 }
 EMAIL_INVALID = "This address is not complete. It looks like name@company.com."
@@ -91,11 +99,127 @@ class NewPasswordForm(allauth.ResetPasswordKeyForm):
         self.fields["password1"].label = "New password"
 
 
+# --- The person's own pages ------------------------------------------------------------------
+class NameForm(forms.ModelForm):
+    """How the team sees a person."""
+
+    class Meta:
+        model = User
+        fields = ("name",)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _plain(self)
+        self.fields["name"].widget.attrs["autocomplete"] = "name"
+
+
+class ChangeEmailForm(allauth.AddEmailForm):
+    """A new address; the old one stays until the new one is confirmed."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _plain(self)
+        self.fields["email"].label = "New address"
+        self.fields["email"].help_text = "We send a link there. Until it is opened nothing changes."
+
+
+class ChangePasswordForm(allauth.ChangePasswordForm):
+    """A new password, against the current one; typed once, because it can be shown."""
+
+    password2 = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _plain(self)
+        self.fields["oldpassword"].label = "Current password"
+        self.fields["oldpassword"].help_text = ""
+        self.fields["password1"].label = "New password"
+
+
+class SetPasswordForm(allauth.SetPasswordForm):
+    """A first password, for somebody who has signed in by other ways so far."""
+
+    password2 = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _plain(self)
+
+
+class PasswordAgainForm(allauth.ReauthenticateForm):
+    """The password, asked again before something dangerous."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _plain(self)
+        self.fields["password"].help_text = ""
+
+
+class CodeForm(mfa.AuthenticateForm):
+    """The second step of signing in."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _plain_code(self)
+
+
+class CodeAgainForm(mfa.ReauthenticateForm):
+    """A code, asked before something dangerous."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _plain_code(self)
+
+
+class AuthenticatorForm(ActivateTOTPForm):
+    """The first code of a new authenticator app.
+
+    Its secret waits sealed in the session until then: a session's data is text in the database.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _plain_code(self)
+        self.fields["code"].help_text = "Six digits, as the app shows them now."
+        session = context.request.session
+        try:
+            self.secret = unseal(self.secret)
+        except Unsealable:  # it is new, and allauth has put it into the session as it is
+            session[SECRET_SESSION_KEY] = seal(self.secret)
+
+
+class PasskeyForm(AddWebAuthnForm):
+    """A new passkey. It always proves who holds it (by PIN, finger or face), so that it is a
+    second factor and a way to sign in at once.
+    """
+
+    name = forms.CharField(
+        label="Name", max_length=60, help_text="So that you can tell them apart."
+    )
+    passwordless = forms.BooleanField(initial=True, widget=forms.HiddenInput)
+
+
+class PasskeyNameForm(EditWebAuthnForm):
+    """Another name for a passkey."""
+
+    name = forms.CharField(label="Name", max_length=60)
+
+
+def _plain_code(form: forms.Form) -> None:
+    _plain(form)
+    code = form.fields["code"]
+    code.label = "Code"
+    code.help_text = "From your authenticator app, or one of your recovery codes."
+    code.max_length = 20
+    code.widget.attrs |= {"inputmode": "numeric", "autocapitalize": "off", "spellcheck": "false"}
+
+
 def _plain(form: forms.Form) -> None:
     """Take allauth's placeholders away (a label says it, and stays), and set our own words."""
     for name, field in form.fields.items():
         field.widget.attrs.pop("placeholder", None)
-        field.error_messages["required"] = MISSING[name]
+        if name in MISSING:
+            field.error_messages["required"] = MISSING[name]
         if isinstance(field, EmailField):
             field.label = "Email"
             field.validators = [EmailValidator(EMAIL_INVALID)]

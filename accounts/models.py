@@ -5,6 +5,8 @@ from typing import Any, ClassVar
 import uuid_utils.compat as uuid
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.contrib.postgres.functions import RandomUUID
+from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.base_session import AbstractBaseSession, BaseSessionManager
 from django.db import models
 from django.db.models.functions import Lower, Now
 
@@ -50,6 +52,24 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email
+
+
+class Session(AbstractBaseSession):
+    """Somebody's visit, with whose it is, so that they can see and end each of theirs.
+
+    Neither an address nor a browser's name stands here.
+    """
+
+    user = models.ForeignKey(User, models.CASCADE, null=True, related_name="+")
+
+    objects: ClassVar[BaseSessionManager] = BaseSessionManager()
+
+    @classmethod
+    def get_session_store_class(cls) -> type[SessionBase]:
+        """Return the store that reads and writes this table."""
+        from accounts.sessions import SessionStore  # noqa: PLC0415 - which imports this module
+
+        return SessionStore
 
 
 class Account(models.Model):

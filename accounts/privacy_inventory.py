@@ -89,7 +89,15 @@ INVENTORY: Inventory = {
     "account_emailconfirmation": columns(
         "id created sent key email_address_id", _member(Category.CONTACT, "verifying the address")
     ),
-    "django_session": columns("session_key session_data expire_date", _SESSION),
+    # Neither an address nor a browser's name: when it began and by which way stands in the data.
+    "accounts_session": columns("session_key session_data expire_date user_id", _SESSION),
+    "mfa_authenticator": {
+        **columns(
+            "id user_id type data",
+            _member(Category.CREDENTIAL, "second factors (secrets sealed, passkeys' public keys)"),
+        ),
+        **columns("created_at last_used_at", _member(Category.ACTIVITY, "security of the account")),
+    },
     "django_admin_log": columns(
         "id action_time object_id object_repr action_flag change_message content_type_id user_id",
         _SUPPORT,

@@ -1,13 +1,20 @@
-"""Sign-up and sign-in. The names are the ones by which allauth's code finds the pages."""
+"""Sign-up, sign-in and the person's pages that are allauth's: the names are the ones by which its
+code finds them. Pages of our own about a person stand in `page_urls`.
+"""
 
 from allauth.account import views as allauth
 from django.urls import path, re_path
 
-from accounts import views
+from accounts import person_views, views
+from accounts.access import person_page
+
+personal, fresh = person_page(), person_page(fresh=True)
 
 urlpatterns = [
     path("signup/", views.SignUpView.as_view(), name="account_signup"),
     path("login/", views.SignInView.as_view(), name="account_login"),
+    path("login/second-factor/", views.SecondFactorView.as_view(), name="mfa_authenticate"),
+    path("login/passkey/", views.PasskeySignInView.as_view(), name="mfa_login_webauthn"),
     path("logout/", allauth.logout, name="account_logout"),
     path("inactive/", allauth.account_inactive, name="account_inactive"),
     path("confirm-email/", allauth.email_verification_sent, name="account_email_verification_sent"),
@@ -25,5 +32,62 @@ urlpatterns = [
         "password/reset/key/done/",
         allauth.password_reset_from_key_done,
         name="account_reset_password_from_key_done",
+    ),
+    # --- Is it still you? -------------------------------------------------------------------
+    path("reauthenticate/", views.PasswordAgainView.as_view(), name="account_reauthenticate"),
+    path("reauthenticate/code/", views.CodeAgainView.as_view(), name="mfa_reauthenticate"),
+    path(
+        "reauthenticate/passkey/",
+        views.PasskeyAgainView.as_view(),
+        name="mfa_reauthenticate_webauthn",
+    ),
+    # --- The person's own pages -------------------------------------------------------------
+    path("account/email/", fresh(person_views.EmailView.as_view()), name="account_email"),
+    path(
+        "account/password/",
+        personal(person_views.PasswordChangeView.as_view()),
+        name="account_change_password",
+    ),
+    path(
+        "account/password/set/",
+        fresh(person_views.PasswordSetView.as_view()),
+        name="account_set_password",
+    ),
+    path("account/security/", person_views.security, name="mfa_index"),
+    path("account/security/", person_views.security, name="mfa_list_webauthn"),
+    path(
+        "account/security/app/",
+        fresh(person_views.AuthenticatorView.as_view()),
+        name="mfa_activate_totp",
+    ),
+    path(
+        "account/security/app/remove/",
+        fresh(person_views.NoAuthenticatorView.as_view()),
+        name="mfa_deactivate_totp",
+    ),
+    path(
+        "account/security/recovery-codes/",
+        fresh(person_views.RecoveryCodesView.as_view()),
+        name="mfa_view_recovery_codes",
+    ),
+    path(
+        "account/security/recovery-codes/new/",
+        fresh(person_views.NewRecoveryCodesView.as_view()),
+        name="mfa_generate_recovery_codes",
+    ),
+    path(
+        "account/security/passkeys/add/",
+        fresh(person_views.NewPasskeyView.as_view()),
+        name="mfa_add_webauthn",
+    ),
+    path(
+        "account/security/passkeys/<int:pk>/",
+        fresh(person_views.RenamePasskeyView.as_view()),
+        name="mfa_edit_webauthn",
+    ),
+    path(
+        "account/security/passkeys/<int:pk>/remove/",
+        fresh(person_views.RemovePasskeyView.as_view()),
+        name="mfa_remove_webauthn",
     ),
 ]

@@ -26,6 +26,7 @@ from llmcost.celery import make_app
 
 # Seconds between two runs, by task name.
 EVERY: Mapping[str, int] = {
+    "accounts.tasks.forget_sessions": 86_400,
     "events.tasks.fold_due": 2,
     "events.tasks.ensure_partitions": 86_400,
     "projects.tasks.close_expired_keys": 60,

@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -112,6 +113,24 @@ def committed(django_db_setup: None, django_db_blocker: Any, database_name: str)
         connection.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
 
 
+def sign_in(user: Any) -> Client:
+    """A browser in which somebody has just signed in with their password."""
+    client = Client()
+    client.force_login(user)
+    prove_again(client, user)
+    return client
+
+
+def prove_again(client: Client, user: Any, *, ago: float = 0) -> None:
+    """Note in the browser's session, as allauth does, that it was really them `ago` seconds ago."""
+    session = client.session
+    session["account_authentication_methods"] = [
+        {"method": "password", "at": time.time() - ago, "email": user.email}
+    ]
+    session["account_authentication_methods_user"] = str(user.pk)
+    session.save()
+
+
 def open_company(name: str, email: str) -> SimpleNamespace:
     """A company with its owner, its first project and a key that may send and read."""
     from accounts.models import User
@@ -126,8 +145,7 @@ def open_company(name: str, email: str) -> SimpleNamespace:
     with tenant(account.pk):
         project = Project.objects.get(account_id=account.pk)
         row, key = issue_key(project, name="Tests", scopes=[Scope.INGEST, Scope.READ], by=owner)
-    client = Client()
-    client.force_login(owner)
+    client = sign_in(owner)
     return SimpleNamespace(
         account=account, owner=owner, project=project, key=key, key_row=row, client=client
     )

@@ -25,10 +25,10 @@ logging.getLogger("httpx").setLevel(logging.WARNING)
 # Two cores that run other tests at the same time need long for a first start.
 READY_SECONDS = 90
 OPEN_COMPANY = """
-import json, django
+import json, sys, django
 django.setup()
 from tests.conftest import open_company
-company = open_company("Acme", "alice@acme.example")
+company = open_company("Acme", sys.argv[1])
 print(json.dumps({
     "key": company.key,
     "account": company.account.pk,
@@ -94,10 +94,10 @@ class Group(Site):
         """The answer to a GET, waited for longer than anybody may take."""
         return httpx.get(self.url + path, timeout=15, **more)
 
-    def open_company(self) -> SimpleNamespace:
+    def open_company(self, email: str = "alice@acme.example") -> SimpleNamespace:
         """A company with a key, and its owner's session."""
         made = subprocess.run(
-            [sys.executable, "-c", OPEN_COMPANY],
+            [sys.executable, "-c", OPEN_COMPANY, email],
             cwd=REPOSITORY,
             env=environment(self.data_dir, self.port, DJANGO_SETTINGS_MODULE="llmcost.settings"),
             check=True,

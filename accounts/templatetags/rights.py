@@ -10,6 +10,9 @@ register = template.Library()
 
 
 @register.filter
-def may(membership: Membership, right: str) -> bool:
-    """Say whether a member has the right of that name: `request.membership|may:"MANAGE_KEYS"`."""
-    return role_may(membership.role, Right[right])
+def may(membership: Membership | None, right: str) -> bool:
+    """Say whether a member has the right of that name: `request.membership|may:"MANAGE_KEYS"`.
+
+    Somebody without an account (support staff, on their own pages) has none.
+    """
+    return bool(membership) and role_may(membership.role, Right[right])

@@ -1,9 +1,10 @@
 // Copy buttons: `<button data-copy="ID" hidden>` copies the text of the element with that id.
-// They are hidden until this file runs, so that nobody meets a button that does nothing.
+// `<button data-print hidden>` prints the page. They are hidden until this file runs, so that nobody meets a button that does nothing.
 const SHOW_RESULT_MS = 2000;
 
 function reveal(root) {
   for (const button of root.querySelectorAll("[data-copy]")) button.hidden = !navigator.clipboard;
+  for (const button of root.querySelectorAll("[data-print]")) button.hidden = false;
 }
 
 async function copy(button) {
@@ -23,6 +24,7 @@ async function copy(button) {
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-copy]");
   if (button) copy(button);
+  if (event.target.closest("[data-print]")) print();
 });
 document.addEventListener("htmx:load", (event) => reveal(event.target));
 reveal(document);

@@ -48,8 +48,9 @@ def visit(site: Group, browser: Browser, complaints: list[str]) -> Iterator[Call
     contexts: list[BrowserContext] = []
 
     def open_window(width: int = 1440, **options: Any) -> Page:
+        home = options.pop("base_url", site.url)
         context = browser.new_context(
-            base_url=site.url, locale="en-US", viewport={"width": width, "height": 900}, **options
+            base_url=home, locale="en-US", viewport={"width": width, "height": 900}, **options
         )
         contexts.append(context)
         page = context.new_page()
@@ -63,7 +64,7 @@ def visit(site: Group, browser: Browser, complaints: list[str]) -> Iterator[Call
         page.on(
             "request",
             lambda request: (
-                request.url.startswith((site.url, "data:"))
+                request.url.startswith((home, "data:"))
                 or complaints.append(f"elsewhere: {request.url}")
             ),
         )

@@ -12,6 +12,7 @@ from llmcost.tenancy.rls import ACCOUNT
 GLOBAL_TABLES = {
     "account_emailaddress": "allauth: a person's address, above accounts",
     "account_emailconfirmation": "allauth: as above",
+    "accounts_session": "found by a random key, or by the person whose it is",
     "accounts_user": "a person may belong to several accounts",
     "accounts_user_groups": "Django: unused by customers",
     "accounts_user_user_permissions": "Django: unused by customers",
@@ -23,8 +24,8 @@ GLOBAL_TABLES = {
     "django_admin_log": "what support staff did",
     "django_content_type": "Django",
     "django_migrations": "Django",
-    "django_session": "found by a random key only",
     "events_rate": "the public price catalogue",
+    "mfa_authenticator": "a person's second factors, above accounts",
     "llmcost_cache": "hashed keys of rate limits",
     "llmcost_duework": "ids of accounts and times, read across accounts by design",
     "llmcost_heartbeat": "health",

@@ -4,8 +4,11 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from allauth.mfa.models import Authenticator
+from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from accounts.sessions import _handle
 from llmcost.tenancy.context import tenant
 from projects.models import Scope
 from projects.services import issue_key, open_project
@@ -16,9 +19,17 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 # names the project), static files, the admin (tried in its own tests).
 NAMELESS = re.compile(
     r"^(healthz|readyz|api/|admin/|static/|v1/|privacy/|terms/|dev/|login/|logout/|signup/|inactive/"
-    r"|confirm-email/|email/|password/|reauthenticate/|app/$|$)"
+    r"|confirm-email/|email/|password/|reauthenticate/|app/$|account/[^<]*$|$)"
 )
-RANDOM = {"project": "no-such-project", "key": 987_654_321, "key_id": 987_654_321}
+# Pages about whoever asks: they name nothing, so a stranger sees his own.
+ABOUT_ONESELF = re.compile(r"^account/[^<]*$")
+RANDOM = {
+    "project": "no-such-project",
+    "key": 987_654_321,
+    "key_id": 987_654_321,
+    "pk": 987_654_321,
+    "handle": "0" * 32,
+}
 
 
 def routes(resolver=None, prefix="") -> Iterator[tuple[str, set[str]]]:
@@ -38,6 +49,9 @@ OURS = sorted(
 )
 
 
+OWN = sorted({route for route, _ in routes() if ABOUT_ONESELF.match(route)})
+
+
 def address(route: str, values: dict[str, object]) -> str:
     return "/" + re.sub(r"<(?:\w+:)?(\w+)>", lambda part: str(values[part[1]]), route)
 
@@ -51,7 +65,16 @@ def secret(acme, api):
             project, name="Secret", scopes=[Scope.INGEST, Scope.READ], by=acme.owner
         )
     api(key, "POST", "/v1/events", {**CALL, "feature": "CANARY", "user_id": "CANARY"})
-    return {"project": project.slug, "key": row.pk, "key_id": row.pk}
+    passkey = Authenticator.objects.create(
+        user=acme.owner, type=Authenticator.Type.WEBAUTHN, data={"name": "CANARY"}
+    )
+    return {
+        "project": project.slug,
+        "key": row.pk,
+        "key_id": row.pk,
+        "pk": passkey.pk,
+        "handle": _handle(acme.client.session.session_key),
+    }
 
 
 def shown(answer) -> str:
@@ -103,7 +126,20 @@ def test_visitors_are_led_to_sign_in(route, parts, method, secret, client):
 
     assert answer.status_code in (302, 405)
     if answer.status_code == 302:
-        assert answer["Location"].startswith("/login/?next=/app/")
+        assert answer["Location"].startswith(("/login/?next=/app/", "/login/?next=/account/"))
+
+
+@pytest.mark.parametrize("route", OWN)
+def test_pages_about_oneself_are_for_the_signed_in_alone(route, client, acme):
+    for method in METHODS:
+        answer = client.generic(method, f"/{route}")
+        assert answer.status_code in (302, 405), method
+        assert answer.get("Location", "/login/?").startswith("/login/?")
+
+    careless = Client(enforce_csrf_checks=True)
+    careless.cookies = acme.client.cookies
+    assert careless.post(f"/{route}").status_code in (403, 405)
+    assert acme.client.get(f"/{route}").headers.get("Cache-Control", "no-store").count("no-store")
 
 
 def test_the_owner_finds_what_the_stranger_does_not(secret, acme):
@@ -116,9 +152,7 @@ def test_the_owner_finds_what_the_stranger_does_not(secret, acme):
 
 @pytest.mark.parametrize(("route", "parts"), OURS, ids=[route for route, _ in OURS])
 def test_a_post_without_the_forms_token_changes_nothing(route, parts, secret, acme):
-    from django.test import Client
-
     careless = Client(enforce_csrf_checks=True)
-    careless.force_login(acme.owner)
+    careless.cookies = acme.client.cookies
 
     assert careless.post(address(route, secret)).status_code in (403, 405)

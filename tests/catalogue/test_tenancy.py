@@ -217,7 +217,8 @@ def test_the_staff_role_sees_accounts_and_hints_but_no_call_and_no_hash(acme, ap
         for forbidden in (
             "SELECT digest FROM projects_apikey",
             "SELECT password FROM accounts_user",
-            "SELECT 1 FROM django_session",
+            "SELECT 1 FROM accounts_session",
+            "SELECT 1 FROM mfa_authenticator",
             *(f"SELECT 1 FROM {table}" for table in TENANT_TABLES if table.startswith("events_")),
         ):
             with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic():
