@@ -91,7 +91,7 @@ def test_an_app_and_a_passkey_from_setting_up_to_signing_in(site, page):
 
     # And the passkey needs no password, and leads where one wanted to go.
     page.goto("/account/security/")
-    page.get_by_role("button", name="Sign in with a passkey").click()
+    page.get_by_role("button", name="Use a passkey").click()
     expect(page.get_by_role("heading", name="Security")).to_be_visible()
     expect(page.get_by_text(re.compile("by passkey"))).to_be_visible()
 
@@ -107,5 +107,5 @@ def test_an_app_and_a_passkey_from_setting_up_to_signing_in(site, page):
     sign_out(page)
 
     page.goto("/login/")
-    page.get_by_role("button", name="Sign in with a passkey").click()
+    page.get_by_role("button", name="Use a passkey").click()
     expect(page.get_by_text("This did not match.")).to_be_visible()
