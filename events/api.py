@@ -13,6 +13,7 @@ from events.ingest.service import ingest
 from events.reports import run
 from events.reports.parse import query_from_params
 from events.reports.result import as_csv, as_json
+from llmcost.api.schema import errors
 from llmcost.errors import InvalidParameter, UnsupportedMediaType
 from llmcost.tenancy.context import tenant
 from projects.api import ProjectApi
@@ -33,7 +34,7 @@ class EventsApi(ProjectApi):
             "harmless."
         ),
         request={"application/json": schema.EVENTS},
-        responses={200: schema.OUTCOME, **schema.errors(400, 401, 403, 410, 413, 415, 429, 503)},
+        responses={200: schema.OUTCOME, **errors(400, 401, 403, 410, 413, 415, 429, 503)},
     )
     def post(self, request: Request) -> Response:
         """Take events."""
@@ -72,7 +73,7 @@ class UsageApi(ProjectApi):
             "the very next answer."
         ),
         parameters=[OpenApiParameter(**one) for one in schema.USAGE_PARAMETERS],
-        responses={200: schema.USAGE, **schema.errors(400, 401, 403, 410, 429, 503)},
+        responses={200: schema.USAGE, **errors(400, 401, 403, 410, 429, 503)},
     )
     def get(self, request: Request) -> HttpResponse:
         """Answer one question."""

@@ -3,7 +3,6 @@
 from typing import Any
 
 import msgspec
-from drf_spectacular.utils import OpenApiResponse
 
 from events.ingest.wire import Event
 from events.reports.query import DIMENSIONS, INTERVALS
@@ -87,30 +86,3 @@ USAGE_PARAMETERS: list[dict[str, Any]] = [
     {"name": "tz", "description": "IANA time zone; default: the project's."},
     {"name": "format", "enum": ["json", "csv"]},
 ]
-_ERROR = {
-    "type": "object",
-    "properties": {
-        "error": {
-            "type": "object",
-            "properties": {name: {"type": "string"} for name in ("code", "message", "request_id")},
-        }
-    },
-}
-_MEANINGS = {
-    400: "malformed_json, invalid_parameter",
-    401: "invalid_key",
-    403: "missing_scope",
-    410: "account_terminated",
-    413: "too_large",
-    415: "unsupported_media_type",
-    429: "rate_limited, with Retry-After",
-    503: "unavailable; safe to retry",
-}
-
-
-def errors(*statuses: int) -> dict[int, OpenApiResponse]:
-    """Return the error answers of an endpoint, each with its code."""
-    return {
-        status: OpenApiResponse(response=_ERROR, description=_MEANINGS[status])
-        for status in statuses
-    }

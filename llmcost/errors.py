@@ -84,7 +84,7 @@ class UnsupportedMediaType(AppError):
 
 class RateLimited(AppError):
     code, status = "rate_limited", 429
-    message = "Too many requests with this key. Wait for the seconds in `Retry-After`."
+    message = "Too many requests. Wait for the seconds in `Retry-After`."
 
     def __init__(self, wait_seconds: int) -> None:
         super().__init__()

@@ -344,6 +344,10 @@ MAX_BODY_BYTES = 8 * 1024 * 1024
 MAX_EVENTS = 10_000
 # Requests a second that one process takes for one key; beyond it `429 rate_limited`.
 RATE_LIMIT_PER_KEY = env.int("RATE_LIMIT_PER_KEY", 2_000)
+# Who may report keys found in public: addresses of lists of public keys, and such a list itself.
+# Without either nobody may, and nothing is ever fetched.
+LEAK_REPORT_KEYS_URLS = env.list("LEAK_REPORT_KEYS_URLS", [])
+LEAK_REPORT_KEYS = env.json("LEAK_REPORT_KEYS", {"public_keys": []})
 
 # --- Background work -------------------------------------------------------------------------
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", "")

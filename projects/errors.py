@@ -3,6 +3,14 @@
 from llmcost.errors import AppError
 
 
+class InvalidSignature(AppError):
+    code, status = "invalid_signature", 401
+    message = (
+        "The signature is missing or does not match the body, or no key with this identifier is"
+        " trusted here."
+    )
+
+
 class TooManyKeys(AppError):
     code, status = "too_many_keys", 409
 

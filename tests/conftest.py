@@ -54,9 +54,10 @@ def _forgetful() -> Iterator[None]:
     """What a process remembers (keys, rates, buckets) belongs to one test."""
     from events.ingest import store
     from llmcost.api import throttle
-    from projects.keys import resolve
+    from projects.keys import partners, resolve
 
     resolve.forget()
+    partners.forget()
     throttle._buckets.clear()
     store._known_rates.clear()
     store._woken.clear()

@@ -1,4 +1,4 @@
-"""A token bucket per key and process, so that one noisy key does not starve the others.
+"""A token bucket per caller and process, so that a noisy one does not starve the others.
 
 It guards this process's time, which is why it needs no shared store: it costs half a microsecond
 and not a query. Quotas of events are another matter and are counted exactly, elsewhere.
@@ -6,23 +6,27 @@ and not a query. Quotas of events are another matter and are counted exactly, el
 
 import math
 import time
+from collections.abc import Hashable
 
 from django.conf import settings
 
 from llmcost.errors import RateLimited
 
-REMEMBER_KEYS = 10_000
-_buckets: dict[int, tuple[float, float]] = {}
+REMEMBER = 10_000
+_buckets: dict[Hashable, tuple[float, float]] = {}
 
 
-def take_turn(key_id: int) -> None:
-    """Count one request of a key. Raises RateLimited with the seconds to wait."""
-    rate = settings.RATE_LIMIT_PER_KEY
+def take_turn(caller: Hashable, rate: int | None = None) -> None:
+    """Count one request of a key, or of whoever else is named, who may make `rate` a second.
+
+    Raises RateLimited with the seconds to wait.
+    """
+    rate = rate or settings.RATE_LIMIT_PER_KEY
     now = time.monotonic()
-    left, at = _buckets.get(key_id, (float(rate), now))
+    left, at = _buckets.get(caller, (float(rate), now))
     left = min(float(rate), left + (now - at) * rate)
     if left < 1:
         raise RateLimited(wait_seconds=math.ceil((1 - left) / rate))
-    if len(_buckets) >= REMEMBER_KEYS:
+    if len(_buckets) >= REMEMBER:
         _buckets.clear()
-    _buckets[key_id] = (left - 1, now)
+    _buckets[caller] = (left - 1, now)

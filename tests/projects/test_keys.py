@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import time_machine
+from django.conf import settings
 from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as st
@@ -180,3 +181,16 @@ def test_no_log_line_holds_a_key(acme, api, log_lines):
 
     assert "llmc_live_…" in log_lines()
     assert acme.key[10:] not in log_lines()
+
+
+def test_the_documented_scanner_finds_keys_and_nothing_else():
+    page = (settings.BASE_DIR / "docs/security/token-format.md").read_text()
+    pattern = re.search(r"```text\n(\(\?:.*)\n```", page)[1]
+    known: dict[str, object] = {}
+    exec(re.search(r"```python\n(.*?)```", page, re.S)[1], known)  # noqa: S102 - our own docs
+    key = new_key("live")
+
+    assert re.search(pattern, f'KEY="{key}"')[1] == key
+    assert not re.search(pattern, f"{key}0")
+    assert known["is_key"](key)
+    assert not known["is_key"]("llmc_live_" + "0" * 38)
