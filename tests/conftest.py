@@ -99,6 +99,13 @@ def _statements(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
+# Rows that migrations made; the application has no way to make them again.
+MADE_BY_MIGRATIONS = (
+    *("django_migrations", "django_content_type", "auth_permission"),
+    "billing_stripe_kept",
+)
+
+
 @pytest.fixture
 def committed(django_db_setup: None, django_db_blocker: Any, database_name: str) -> Iterator[None]:
     """Real transactions, for what happens between connections; emptied afterwards as the owner."""
@@ -109,7 +116,7 @@ def committed(django_db_setup: None, django_db_blocker: Any, database_name: str)
         tables = connection.execute(
             "SELECT string_agg(format('%%I.%%I', schemaname, tablename), ', ') FROM pg_tables "
             "WHERE schemaname = 'public' AND tablename <> ALL(%s)",
-            [["django_migrations", "django_content_type", "auth_permission"]],
+            [[*MADE_BY_MIGRATIONS]],
         ).fetchone()[0]
         connection.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
 
