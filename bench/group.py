@@ -8,12 +8,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from llmcost.up.postgres import EmbeddedPostgres
+from llmcost.up.processes import command_of, marked
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 READY_SECONDS = 60
@@ -37,6 +39,36 @@ class Group:
             stdout=subprocess.PIPE,
             text=True,
         ).stdout.strip()
+
+    def cpu_seconds(self) -> Counter[str]:
+        """Return what PostgreSQL, web, worker and scheduler have computed so far."""
+        used: Counter[str] = Counter()
+        for pid in marked(Path(self.environment["LLMCOST_DATA"])):
+            command = command_of(pid)
+            names = {"granian": "web", "worker": "worker", "beat": "scheduler"}
+            kind = next((names[part] for part in command if part in names), "web")
+            used[kind] += _cpu_of(pid)
+        postmaster = self.postgres.pid
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and postmaster in (int(entry.name), _parent_of(entry.name)):
+                used["postgres"] += _cpu_of(entry.name)
+        return used
+
+
+def _stat(pid: int | str) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:  # gone meanwhile
+        return ["0"] * 20
+
+
+def _parent_of(pid: int | str) -> int:
+    return int(_stat(pid)[1])
+
+
+def _cpu_of(pid: int | str) -> float:
+    """Return seconds of a process and of its children that have ended."""
+    return sum(map(int, _stat(pid)[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager

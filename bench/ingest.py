@@ -38,6 +38,8 @@ class Measured:
     per_second: float
     median_ms: float
     p99_ms: float
+    # Microseconds of processor an event, by process.
+    cpu: dict[str, float]
 
 
 def main() -> int:
@@ -49,19 +51,32 @@ def main() -> int:
     with running() as group:
         key = group.manage("demo_key", "--scopes", "ingest", "read")
         sent = Sums()
-        print(f"\n{'batch':>7} {'events/s':>10} {'median':>10} {'p99':>10}", flush=True)
+        print(
+            f"\n{'batch':>7} {'events/s':>10} {'median':>10} {'p99':>10}   processor µs an event",
+            flush=True,
+        )
         for run in RUNS:
             one = _measure(group, key, run, sent)
             print(
                 f"{one.batch:>7,} {one.per_second:>10,.0f} {one.median_ms:>7.1f} ms "
-                f"{one.p99_ms:>7.1f} ms",
+                f"{one.p99_ms:>7.1f} ms   {_listed(one.cpu)}",
                 flush=True,
             )
+        waiting = _waiting(group)
+        began_folding, cpu_before = time.monotonic(), group.cpu_seconds()
         is_exact = _is_exact(group, key, sent)
+        while _waiting(group):
+            time.sleep(0.1)
+        folded_in, folding = time.monotonic() - began_folding, group.cpu_seconds() - cpu_before
+        is_exact = is_exact and _is_exact(group, key, sent)
         rows, limit = _copy_limit(group)
     print(
         f"\nRaw COPY of the same {rows:,} rows into a bare table over {COPY_CONNECTIONS} "
         f"connections: {limit:,.0f} rows/s"
+    )
+    print(
+        f"Not folded at the end of the last run: {waiting:,} of {sent.calls:,} events; folded "
+        f"{folded_in:.1f} s later with {folding.total():.1f} s of processor"
     )
     print(f"Share in batches of {one.batch:,}: {one.per_second / limit:.0%} of COPY")
     print(f"Target {TARGET:,} events/s: {'reached' if one.per_second >= TARGET else 'MISSED'}")
@@ -98,6 +113,7 @@ def _measure(group: Group, key: str, run: tuple[int, int, int], sent: Sums) -> M
         "seconds": SECONDS,
         "warm_up": WARM_UP[batch],
     }
+    before = group.cpu_seconds()
     done = subprocess.run(
         [sys.executable, REPOSITORY / "bench" / "load.py"],
         input=json.dumps(order),
@@ -108,13 +124,33 @@ def _measure(group: Group, key: str, run: tuple[int, int, int], sent: Sums) -> M
     result = json.loads(done.stdout)
     sent.add(*result["warm_up"])
     sent.add(result["events"], result["input_tokens"], result["output_tokens"])
+    used = group.cpu_seconds() - before
+    used["load"] = result["cpu_seconds"]
+    done_events = result["events"] + result["warm_up"][0]
     latencies = sorted(result["latencies"])
     return Measured(
         batch,
         result["events"] / result["seconds"],
         statistics.median(latencies) * 1_000,
         latencies[int(len(latencies) * 0.99)] * 1_000,
+        {name: seconds * 1e6 / done_events for name, seconds in used.items()},
     )
+
+
+def _listed(cpu: dict[str, float]) -> str:
+    parts = [f"{name} {used:.1f}" for name, used in sorted(cpu.items()) if used >= 0.05]
+    return " · ".join([*parts, f"in all {sum(cpu.values()):.1f}"])
+
+
+def _waiting(group: Group) -> int:
+    """Return how many calls stand in deltas that are not folded yet."""
+    with psycopg.connect(_admin(group)) as connection:
+        [count] = connection.execute("SELECT coalesce(sum(calls), 0) FROM events_delta").fetchone()
+    return int(count)
+
+
+def _admin(group: Group) -> str:
+    return group.postgres.admin_dsn.replace("@/postgres?", "@/llmcost?")
 
 
 def _is_exact(group: Group, key: str, sent: Sums) -> bool:
@@ -130,7 +166,7 @@ def _is_exact(group: Group, key: str, sent: Sums) -> bool:
 
 def _copy_limit(group: Group) -> tuple[int, float]:
     """Return how many rows there are, and how many a second COPY writes into a bare table."""
-    admin = group.postgres.admin_dsn.replace("@/postgres?", "@/llmcost?")
+    admin = _admin(group)
     with psycopg.connect(admin, autocommit=True) as connection:
         connection.execute("CREATE TABLE bench_bare (LIKE events_event)")
         with (

@@ -4,24 +4,22 @@ A process of its own, so that its work is not measured as the product's. Reads o
 standard input, prepares every body, sends them, prints one JSON result.
 """
 
+import gc
 import json
-import random
 import selectors
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
-import msgspec
-import uuid_utils
+REPOSITORY = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(REPOSITORY))
 
-MODELS = (
-    "gpt-5", "gpt-5-mini", "gpt-4o", "gpt-4o-mini", "claude-sonnet-4-5", "claude-haiku-4-5",
-    "gemini-2.5-flash", "gemini-2.5-pro",
-)  # fmt: skip
-FEATURES = ("chat", "search", "summary", "triage", "translate")
-USERS = tuple(f"u_{number:06x}" for number in range(200))
-PROMPTS = tuple(f"v{number}" for number in range(10))
+import msgspec  # noqa: E402
+
+from bench.traffic import event  # noqa: E402
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +43,7 @@ class Result:
     input_tokens: int = 0
     output_tokens: int = 0
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
 
 
@@ -66,6 +65,7 @@ class _Connection:
 def run(order: Order) -> Result:
     """Send until everything is sent or the time is over; what was sent is waited for."""
     requests = [_request(order) for _ in range(order.warm_up + order.requests)]
+    gc.freeze()
     connections = [_Connection(_connect(order.port)) for _ in range(order.connections)]
     # Connections, threads, caches of keys and rates: what a running server has long had.
     result = _drive(connections, requests[: order.warm_up], order.seconds, order.batch)
@@ -82,6 +82,7 @@ def _drive(
 ) -> Result:
     result = Result()
     waiting = iter(requests)
+    cpu_before = time.process_time()
     with selectors.DefaultSelector() as selector:
         began = time.perf_counter()
         for connection in connections:
@@ -96,10 +97,11 @@ def _drive(
                 if over or not _send_next(connection, waiting):
                     selector.unregister(connection.socket)
         result.seconds = time.perf_counter() - began
+    result.cpu_seconds = time.process_time() - cpu_before
     return result
 
 
-def _send_next(connection: _Connection, waiting) -> bool:
+def _send_next(connection: _Connection, waiting: Iterator[_Request]) -> bool:
     connection.request = next(waiting, None)
     if connection.request is None:
         return False
@@ -135,7 +137,7 @@ def _connect(port: int) -> socket.socket:
 
 
 def _request(order: Order) -> _Request:
-    events = [_event() for _ in range(order.batch)]
+    events = [event() for _ in range(order.batch)]
     body = msgspec.json.encode(events[0] if order.batch == 1 else {"events": events})
     head = (
         f"POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1:{order.port}\r\n"
@@ -144,24 +146,9 @@ def _request(order: Order) -> _Request:
     )
     return _Request(
         head.encode() + body,
-        sum(event["input_tokens"] for event in events),
-        sum(event["output_tokens"] for event in events),
+        sum(call["input_tokens"] for call in events),
+        sum(call["output_tokens"] for call in events),
     )
-
-
-def _event() -> dict:
-    return {
-        "event_id": str(uuid_utils.uuid7()),
-        "created_at": time.time(),
-        "model": random.choice(MODELS),
-        "input_tokens": random.randrange(20, 8_000),
-        "output_tokens": random.randrange(1, 1_500),
-        "cost_usd": random.randrange(1, 50_000) / 1_000_000,
-        "latency_ms": random.randrange(200, 20_000),
-        "feature": random.choice(FEATURES),
-        "user_id": random.choice(USERS),
-        "prompt_version": random.choice(PROMPTS),
-    }
 
 
 if __name__ == "__main__":

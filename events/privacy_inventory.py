@@ -81,7 +81,10 @@ INVENTORY: Inventory = {
         **columns("account_id id project_id bucket", _KEYS),
         **columns(f"{_SUMS} provider model", _COUNTS),
         **columns("feature prompt_version", _TAGS),
-        **columns("user_id", _USER),
+        **columns("users", _USER),
+        **columns(
+            " ".join(f"user_{name}" for name in _SUMS.split() if name != "latencies"), _COUNTS
+        ),
     },
     "events_quarter": {
         **columns("account_id project_id bucket series", _KEYS),

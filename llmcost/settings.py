@@ -114,6 +114,11 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # Web and scheduler connect as llmcost_app, the worker as llmcost_worker: they own nothing and are
 # bound by row-level security. Migrations alone connect as llmcost_owner.
 DATABASE_ADMIN_URL = env.str("DATABASE_URL", "")
+# Whether connections keep plans by name. A pooler in transaction mode may not; our own server does.
+PREPARED_STATEMENTS = env.bool(
+    "DATABASE_PREPARED_STATEMENTS",
+    not (DATABASE_ADMIN_URL or "APP_DATABASE_URL" in os.environ),
+)
 
 
 def _database(role: str) -> dict[str, Any]:

@@ -8,13 +8,27 @@ from collections.abc import Callable
 import msgspec
 from django.conf import settings
 
+from events.ingest.wire import Event
 from llmcost.errors import MalformedJson, TooLarge, UnsupportedMediaType
 
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_FIRST_SIGN = re.compile(rb"[ \t\r\n]*(.)", re.DOTALL)
+_NOT_FOR_MSGSPEC = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 Body = bytes
 Read = Callable[[int], bytes]
+
+
+class _Envelope(msgspec.Struct, gc=False):
+    """A body with `events`; whatever else stands beside them is looked at elsewhere or not."""
+
+    events: list[Event]
+
+
+_EVENTS = msgspec.json.Decoder(list[Event])
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
+_EVENT = msgspec.json.Decoder(Event)
 
 
 def read_body(read: Read, *, length: int | None, encoding: str) -> Body:
@@ -63,6 +77,29 @@ def _gunzip(raw: bytes, limit: int) -> bytes:
     return b"".join(parts)
 
 
+def whole_batch(body: bytes) -> list[Event] | None:
+    """Return all events of a body in one step, or None unless every single one has its form.
+
+    Nearly every body passes here; any other is split, so that one bad event spoils no other.
+    """
+    try:
+        events = _whole_batch(body)
+    except _NOT_FOR_MSGSPEC:
+        return None
+    if len(events) > settings.MAX_EVENTS:
+        raise TooLarge
+    return events
+
+
+def _whole_batch(body: bytes) -> list[Event]:
+    if not _is_object(body):
+        return _EVENTS.decode(body)
+    try:
+        return _ENVELOPE.decode(body).events
+    except msgspec.ValidationError:
+        return [_EVENT.decode(body)]
+
+
 def split_events(body: bytes) -> list[msgspec.Raw]:
     """Return the events of a body, each still as bytes, so that one bad event spoils no other.
 
@@ -87,7 +124,7 @@ def split_fields(event: bytes) -> dict[str, msgspec.Raw]:
     """
     try:
         return _OBJECT.decode(event)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except _NOT_FOR_MSGSPEC:
         pass
     try:
         members, _ = _members(event.decode(), 0)
@@ -97,10 +134,15 @@ def split_fields(event: bytes) -> dict[str, msgspec.Raw]:
 
 
 def _split(body: bytes) -> list[msgspec.Raw]:
-    if body.lstrip(b" \t\r\n")[:1] != b"{":
+    if not _is_object(body):
         return _LIST.decode(body)
     whole = _OBJECT.decode(body)
     return _LIST.decode(whole["events"]) if "events" in whole else [msgspec.Raw(body)]
+
+
+def _is_object(body: bytes) -> bool:
+    start = _FIRST_SIGN.match(body)
+    return start is not None and start[1] == b"{"
 
 
 # --- The lenient reader ----------------------------------------------------------------------

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from django.db import IntegrityError, connection
 
-from events.ingest.decode import split_events
 from events.ingest.store import NO_PARTITION, store
 from events.ingest.validate import Rejection, validate
 from events.ingest.wire import Call
@@ -32,7 +31,7 @@ def ingest(account_id: int, project_id: int, body: bytes) -> Outcome:
     Raises MalformedJson or TooLarge for the request as a whole.
     """
     now = clock.now()
-    batch = validate(split_events(body), body, now)
+    batch = validate(body, now)
     prices = [price(event) for event in batch.events]
     accepted = _store(account_id, project_id, batch.events, prices) if batch.events else 0
     logger.info(

@@ -12,7 +12,7 @@ from events.ingest.identity import id_month
 from events.ingest.wire import Call
 from events.pricing.cost import Rate
 from events.pricing.price import Price
-from events.sql import statement
+from events.sql import prepared, statement
 from llmcost import clock
 from llmcost.models import DueWork
 from llmcost.tenancy.context import tenant
@@ -67,7 +67,8 @@ def store(account_id: int, project_id: int, events: list[Call], prices: list[Pri
     params |= _columns(_OF_CALL, events) | _columns(_OF_PRICE, prices)
     params["id_month"] = _array([id_month(event.event_id) for event in events])
     with tenant(account_id), connection.cursor() as cursor:
-        cursor.execute(statement("insert_events"), params)
+        with prepared():
+            cursor.execute(statement("insert_events"), params)
         accepted = sum(calls for (calls,) in cursor.fetchall())
         if accepted:
             _wake_folder(account_id)

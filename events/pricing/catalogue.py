@@ -21,7 +21,7 @@ from genai_prices.types import (
 )
 from genai_prices.units import UnitDef, _get_registry
 
-from events.pricing.cost import Rate, Unit
+from events.pricing.cost import REQUESTS, Rate, Unit
 from events.pricing.names import model_names
 
 CATALOGUE = f"genai-prices {version('genai-prices')}"
@@ -164,7 +164,7 @@ def _units(prices: dict[str, Decimal | TieredPrices | None]) -> tuple[Unit, ...]
         if price is None or key.startswith("_"):
             continue
         unit = registry.unit_for_price_key(key)
-        if unit.usage_key in _NAME_OF or unit.usage_key == "requests":
+        if unit.usage_key in _NAME_OF or unit.usage_key == REQUESTS:
             known.append((unit, price))
         elif unit.dimensions.get("family") not in ("tokens", "tool_calls"):
             return ()  # billed by characters, seconds or pages, which an event does not carry
@@ -172,7 +172,7 @@ def _units(prices: dict[str, Decimal | TieredPrices | None]) -> tuple[Unit, ...]
     defs = [unit for unit, _ in known]
     return tuple(
         Unit(
-            count=_NAME_OF.get(unit.usage_key, "requests"),
+            count=_NAME_OF.get(unit.usage_key, REQUESTS),
             price=_each(price.base if isinstance(price, TieredPrices) else price, unit),
             tiers=tuple((tier.start, _each(tier.price, unit)) for tier in price.tiers)
             if isinstance(price, TieredPrices)

@@ -1,7 +1,6 @@
 """What an event cost, and who says so."""
 
 from decimal import Decimal
-from operator import attrgetter
 
 from msgspec import Struct
 
@@ -9,9 +8,6 @@ from events.ingest.wire import Call
 from events.pricing import catalogue
 from events.pricing.cost import InconsistentCounts, Rate
 from events.pricing.names import canonical_provider
-
-_NAMES = tuple(catalogue.COUNTS)
-_counts = attrgetter(*_NAMES)
 
 
 class Price(Struct, frozen=True, gc=False):
@@ -51,13 +47,9 @@ def price(event: Call) -> Price:
 
 
 def _cost(rate: Rate, event: Call) -> Decimal:
-    counts = {name: count for name, count in zip(_NAMES, _counts(event), strict=True) if count}
-    counts["requests"] = 1
-    if "web_search_requests" in counts and not any(
-        unit.count == "web_search_requests" for unit in rate.units
-    ):
+    if event.web_search_requests and not rate.charges_for("web_search_requests"):
         raise catalogue.Unpriced(catalogue.SEARCHES_UNKNOWN)
     try:
-        return rate.cost(counts)
+        return rate.cost(event)
     except InconsistentCounts:
         raise catalogue.Unpriced(catalogue.INCONSISTENT) from None

@@ -30,6 +30,15 @@ _OF_EVENT = {
     "error_calls": "(status = 'error')::integer",
 }
 MEASURES = tuple(_OF_EVENT)
+# What waits in deltas for the rollup with users, one row for each call.
+_WAITING_BY_USER = f"""(
+    SELECT account_id, project_id, bucket, provider, model, feature, prompt_version, one.*,
+        ARRAY[latency] AS latencies
+    FROM events_delta, unnest(
+        users, {", ".join(f"user_{name}" for name in MEASURES)}, latencies
+    ) AS one (user_id, {", ".join(MEASURES)}, latency)
+    WHERE account_id = %(account)s AND project_id = %(project)s
+) AS waiting"""
 PERCENTILES = (("p50", "0.5"), ("p95", "0.95"), ("p99", "0.99"))
 QUARTER, DAY = timedelta(minutes=15), timedelta(days=1)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
@@ -198,25 +207,14 @@ def _parts(query: UsageQuery, params: dict[str, Any], chosen: str) -> _Parts:
         edges = """(created_at >= %(start)s AND created_at < %(inner_start)s
                  OR created_at >= %(inner_end)s AND created_at < %(end)s)"""
         rollup = "events_user_day" if query.asks_for_users else "events_quarter"
-        for table, unpacked in (
-            (
-                rollup,
-                (
-                    "key::integer AS number, value::bigint AS calls FROM {table}, "
-                    "jsonb_each_text(latencies)"
-                ),
-            ),
-            (
-                "events_delta",
-                (
-                    "abs(one) AS number, sign(one)::bigint AS calls FROM {table}, "
-                    "unnest(latencies) AS one"
-                ),
-            ),
-        ):
-            where = f"WHERE {own} AND {span}{chosen}"
+        waiting = _WAITING_BY_USER if query.asks_for_users else "events_delta"
+        where = f"WHERE {own} AND {span}{chosen}"
+        for table in (rollup, waiting):
             sums.append(f"SELECT bucket{names}, {measures} FROM {table} {where}")
-            latencies.append(f"SELECT bucket{names}, {unpacked.format(table=table)} {where}")
+            latencies.append(
+                f"SELECT bucket{names}, (one & 4095)::integer AS number, one >> 12 AS calls "
+                f"FROM {table}, unnest(latencies) AS one {where} AND one IS NOT NULL"
+            )
     else:
         edges = "created_at >= %(start)s AND created_at < %(end)s"
     if not inside or inside != (query.start, query.end):

@@ -13,35 +13,35 @@ from llmcost.tenancy.context import tenant
 
 logger = logging.getLogger(__name__)
 
-DELTAS_AT_ONCE = 20_000
+# About half a second of work. An account with more waiting has its next turn at the next tick, so
+# that a busy one neither keeps others waiting nor takes more than half a core from ingest.
+CALLS_AT_ONCE = 75_000
 # An account that was busy is looked at again soon, a silent one at the latest after an hour:
 # ingest brings the next look forward, and if that note is lost this finds the deltas.
-SOON, LEASE, AT_THE_LATEST = timedelta(seconds=2), timedelta(seconds=10), timedelta(hours=1)
+AT_ONCE, SOON, AT_THE_LATEST = timedelta(0), timedelta(seconds=2), timedelta(hours=1)
+LEASE = timedelta(seconds=10)
 
 
-def fold_due_accounts() -> int:
-    """Fold every account whose time has come; return how many deltas were folded."""
+def fold_due_accounts(limit: int = CALLS_AT_ONCE) -> int:
+    """Give every account whose time has come one turn; return how many calls were folded."""
     folded = 0
     for account_id in due.accounts_due(FOLD, clock.now()):
         # A lease, so that a worker which is killed now is followed soon; and before folding, so
         # that ingest which comes meanwhile finds a time it can bring forward.
         leased_until = clock.now() + LEASE
         due.lease(FOLD, account_id, leased_until)
-        here = 0
-        while taken := fold(account_id):
-            here += taken
-            if taken < DELTAS_AT_ONCE:
-                break
-        until = clock.now() + (SOON if here else AT_THE_LATEST)
+        here = fold(account_id, limit)
+        wait = AT_ONCE if here >= limit else SOON if here else AT_THE_LATEST
+        until = clock.now() + wait
         due.postpone(FOLD, account_id, leased_until=leased_until, until=until)
         folded += here
     if folded:
-        logger.info("deltas_folded", extra={"deltas": folded})
+        logger.info("deltas_folded", extra={"calls": folded})
     return folded
 
 
-def fold(account_id: int, limit: int = DELTAS_AT_ONCE) -> int:
-    """Fold up to `limit` of an account's deltas, all or none; return how many.
+def fold(account_id: int, limit: int = CALLS_AT_ONCE) -> int:
+    """Fold deltas of an account that hold about `limit` calls, all or none; return how many calls.
 
     Safe to run twice, late, killed or at once: a delta is deleted by whoever adds it.
     """

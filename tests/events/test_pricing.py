@@ -8,6 +8,7 @@ from genai_prices import Usage, data_snapshot
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from events.ingest.wire import Event
 from events.pricing import catalogue
 from events.pricing.names import canonical_provider
 from tests.events.test_ingest import CALL, stored
@@ -39,7 +40,6 @@ def test_every_model_costs_what_the_catalogue_says(which, cached, written, plain
         "cached_input_tokens": cached,
         "cache_write_tokens": written,
         "input_audio_tokens": audio,
-        "requests": 1,
     }
     try:
         rate = catalogue.rate_for(provider, model, None, at)
@@ -60,7 +60,7 @@ def test_every_model_costs_what_the_catalogue_says(which, cached, written, plain
 
     theirs = info.calc_price(usage, owner, genai_request_timestamp=at).total_price
 
-    assert rate.cost(counts) == theirs.quantize(Decimal("1e-10"))
+    assert rate.cost(Event(model=model, **counts)) == theirs.quantize(Decimal("1e-10"))
 
 
 @settings(max_examples=200, deadline=None)
@@ -71,7 +71,7 @@ def test_no_price_is_negative_or_grows_with_fewer_tokens_cached(which, tokens, o
     except catalogue.Unpriced:
         assume(False)
 
-    assert rate.cost({"input_tokens": tokens, "output_tokens": out}) >= 0
+    assert rate.cost(Event(model=which[1], input_tokens=tokens, output_tokens=out)) >= 0
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_prices_that_change_by_the_hour_are_told_apart():
     by_hour = [
         catalogue.rate_for(
             "deepseek", "deepseek-chat", None, datetime(2025, 6, 1, hour, 45, tzinfo=UTC)
-        ).cost({"input_tokens": 10**6, "output_tokens": 10**6})
+        ).cost(Event(model="deepseek-chat", input_tokens=10**6, output_tokens=10**6))
         for hour in (12, 20)
     ]
 

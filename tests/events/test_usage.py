@@ -186,7 +186,7 @@ def test_folding_is_found_and_done_by_the_scheduled_task(acme, globex, api):
     for company in (acme, globex):
         api(company.key, "POST", "/v1/events", [CALL] * 3)
 
-    assert fold_due_accounts() == 2
+    assert fold_due_accounts() == 6
 
     for company in (acme, globex):
         with tenant(company.account.pk), connection.cursor() as cursor:
@@ -195,6 +195,36 @@ def test_folding_is_found_and_done_by_the_scheduled_task(acme, globex, api):
             )
             assert cursor.fetchone() == (0, 3, 3)
     assert fold_due_accounts() == 0
+
+
+def test_a_fold_takes_about_as_many_calls_as_it_may_and_at_least_one_delta(acme, api):
+    for _ in range(3):
+        api(acme.key, "POST", "/v1/events", [CALL] * 5)
+
+    assert [fold(acme.account.pk, limit) for limit in (1, 6, 6)] == [5, 10, 0]
+
+
+def test_an_account_with_more_than_one_turn_of_work_is_due_again_at_once(acme, api):
+    for _ in range(3):
+        api(acme.key, "POST", "/v1/events", [CALL] * 5)
+
+    assert [fold_due_accounts(limit=5) for _ in range(4)] == [5, 5, 5, 0]
+
+
+def test_the_latencies_of_a_busy_user_do_not_grow_with_his_calls(acme, api):
+    for _ in range(5):
+        api(acme.key, "POST", "/v1/events", [
+            {**CALL, "user_id": "u", "latency_ms": 100 * (1 + n % 3)} for n in range(60)
+        ])  # fmt: skip
+        fold(acme.account.pk)
+
+    with tenant(acme.account.pk), connection.cursor() as cursor:
+        cursor.execute("SELECT calls, cardinality(latencies) FROM events_user_day")
+        [(calls, entries)] = cursor.fetchall()
+    row = api(acme.key, "GET", "/v1/usage?group_by=user_id").json()["data"][0]
+    assert calls == 300
+    assert entries <= 40
+    assert row["latency_p50_ms"] == pytest.approx(200, rel=MAX_RELATIVE_ERROR)
 
 
 def test_an_event_after_a_silent_time_wakes_the_folder(acme, api):

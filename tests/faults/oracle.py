@@ -94,7 +94,7 @@ def _difference(table: str, size: str, names: list[str]) -> str:
         ), summed AS (
             SELECT {keys}, {sums} FROM named GROUP BY {keys}
         ), measured AS (
-            SELECT {keys}, jsonb_object_agg(number, calls) AS latencies
+            SELECT {keys}, array_agg(number + 4096 * calls ORDER BY number) AS latencies
             FROM (
                 SELECT {keys}, llmcost_latency_bucket(latency_ms) AS number, count(*) AS calls
                 FROM named WHERE latency_ms IS NOT NULL GROUP BY {keys}, number
@@ -103,8 +103,11 @@ def _difference(table: str, size: str, names: list[str]) -> str:
         ), anew AS (
             SELECT {keys}, {", ".join(MEASURES)}, coalesce(latencies, '{{}}') AS latencies
             FROM summed LEFT JOIN measured USING ({keys})
+        ), held AS (
+            SELECT {keys}, {", ".join(MEASURES)}, llmcost_latencies_merged(latencies) AS latencies
+            FROM {table}
         )
-        (SELECT 'missing', {columns} FROM anew EXCEPT SELECT 'missing', {columns} FROM {table})
+        (SELECT 'missing', {columns} FROM anew EXCEPT SELECT 'missing', {columns} FROM held)
         UNION ALL
-        (SELECT 'surplus', {columns} FROM {table} EXCEPT SELECT 'surplus', {columns} FROM anew)
+        (SELECT 'surplus', {columns} FROM held EXCEPT SELECT 'surplus', {columns} FROM anew)
         LIMIT 5"""
