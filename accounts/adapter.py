@@ -52,6 +52,10 @@ class AccountAdapter(DefaultAccountAdapter):
         "too_many_login_attempts": "Too many wrong passwords. Wait five minutes, then try again.",
     }
 
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        """Let nobody open an account unasked where a company runs this for itself."""
+        return not settings.SELF_HOSTED
+
     def save_user(
         self, request: HttpRequest, user: User, form: BaseForm, commit: bool = True
     ) -> User:

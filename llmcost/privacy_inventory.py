@@ -40,7 +40,7 @@ INVENTORY: Inventory = {
         ),
     },
     "llmcost_cache": technical(
-        # Keys of rate limits are hashed by allauth before they come here.
+        # Keys are hashed before they come here (llmcost.web.cache): they hold addresses.
         "cache_key value expires",
         "rate limits of public forms",
         Retention.MINUTES,

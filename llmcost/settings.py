@@ -28,6 +28,12 @@ PORT = env.int("PORT", 8000)
 PUBLIC_URL = env.str("PUBLIC_URL", f"http://127.0.0.1:{PORT}").rstrip("/")
 # Local mode: no public address was given, so this is somebody's own machine.
 LOCAL_MODE = "PUBLIC_URL" not in os.environ
+# `self-hosted`: somebody runs this for their own company, so there is no public sign-up and
+# nothing is sold. `service`: ours.
+DEPLOYMENT = env.str("DEPLOYMENT", "service", validate=validate.OneOf(["service", "self-hosted"]))
+SELF_HOSTED = DEPLOYMENT == "self-hosted"
+# Where `manage.py register` sends e-mail and plan; nothing else is ever sent there.
+REGISTRATION_URL = env.str("REGISTRATION_URL", "https://llmcosttracker.com/v1/registrations")
 installation = open_installation(DATA_DIR)
 
 DEBUG = False
@@ -168,6 +174,7 @@ CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",
         "LOCATION": "llmcost_cache",
+        "KEY_FUNCTION": "llmcost.web.cache.hashed_key",
     }
 }
 
@@ -307,7 +314,7 @@ EMAIL_TIMEOUT = 10
 # --- Payment (Stripe by dj-stripe) -----------------------------------------------------------
 # Stripe's keys live in the environment only. Without a secret key nothing is sold and Stripe is
 # never called.
-STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", "")
+STRIPE_SECRET_KEY = "" if SELF_HOSTED else env.str("STRIPE_SECRET_KEY", "")
 STRIPE_PUBLISHABLE_KEY = env.str("STRIPE_PUBLISHABLE_KEY", "")
 STRIPE_LIVE_MODE = STRIPE_SECRET_KEY.startswith(("sk_live_", "rk_live_"))
 # What signs webhooks; while one is being replaced both stand here.

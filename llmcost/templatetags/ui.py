@@ -1,7 +1,7 @@
 """Template tags and filters of the design system.
 
-`{% load ui %}` gives the tags icon, brand, nav_item, amount, change, field, check, form_errors and
-local_mail_hint, and the filters money, money_exact, short and count.
+`{% load ui %}` gives the tags icon, brand, sign_up_is_open, nav_item, amount, change, field, check,
+form_errors and local_mail_hint, and the filters money, money_exact, short and count.
 """
 
 from typing import Any
@@ -39,6 +39,12 @@ def icon(name: str) -> SafeString:
     return format_html(
         '<svg class="icon" aria-hidden="true"><use href="{}#{}"/></svg>', static("icons.svg"), name
     )
+
+
+@register.simple_tag
+def sign_up_is_open() -> bool:
+    """Say whether anybody may open an account here."""
+    return not settings.SELF_HOSTED
 
 
 @register.inclusion_tag("_brand.html")

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.request import split_domain_port
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from llmcost.web.mail import stored_mail, stored_mails
@@ -42,6 +42,8 @@ def _is_loopback(host: str) -> bool:
 
 @require_safe
 def landing(request: HttpRequest) -> HttpResponse:
+    if settings.SELF_HOSTED:  # who comes here wants to work, not to buy
+        return redirect(settings.LOGIN_REDIRECT_URL)
     return render(request, "site/landing.html", {"public_url": settings.PUBLIC_URL})
 
 
