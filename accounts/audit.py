@@ -19,6 +19,7 @@ ACTIONS: Mapping[str, str] = {
     "member.factor_added": "added a second factor",
     "member.factor_removed": "removed a second factor",
     "member.recovery_codes_renewed": "made new recovery codes",
+    "account.closed_under_16": "closed the account: its only member was under 16",
     "key.created": "made a key",
     "key.rotated": "replaced a key by a new one",
     "key.revoked": "revoked a key",

@@ -17,6 +17,7 @@ class Right(StrEnum):
     READ_AUDIT = "read the audit trail"
     READ_BILLING = "see plan and invoices"
     MANAGE_BILLING = "change plan, card and billing address"
+    ASK_ABOUT_DATA = "see what is held, ask for one's own data"
     EXPORT_DATA = "export everything"
     ERASE_DATA = "delete events, erase end users, set retention, make keys that may erase"
     MANAGE_SECURITY = "grant support access, set up single sign-on"
@@ -36,6 +37,7 @@ RIGHTS: Mapping[Right, frozenset[Role]] = {
     Right.READ_AUDIT: _LEADERS,
     Right.READ_BILLING: _LEADERS | {Role.BILLING},
     Right.MANAGE_BILLING: frozenset({Role.OWNER, Role.BILLING}),
+    Right.ASK_ABOUT_DATA: _EVERYBODY,
     Right.EXPORT_DATA: _LEADERS,
     Right.ERASE_DATA: frozenset({Role.OWNER}),
     Right.MANAGE_SECURITY: frozenset({Role.OWNER}),

@@ -36,6 +36,8 @@ EVERY: Mapping[str, int] = {
     "llmcost.tasks.forget_mails": 86_400,
     "privacy.tasks.publish_policies": 3_600,
     "privacy.tasks.tell_owners": 60,
+    "privacy.tasks.tend_requests": 3_600,
+    "privacy.tasks.forget_letters": 86_400,
 }
 # A message that waited longer is not worth running: the next one has come meanwhile.
 SHORTEST_EXPIRY = 60

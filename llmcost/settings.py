@@ -225,6 +225,8 @@ ACCOUNT_CHANGE_EMAIL = True  # one address a person; the old one holds until the
 # How long after signing in, or proving it again, somebody may do dangerous things.
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "http" if PUBLIC_URL.startswith("http://") else "https"
+# Letters and requests to us: of one address of the network, of one e-mail address.
+ACCOUNT_RATE_LIMITS = {"write_to_us": "10/m/ip,10/h/key"}
 # How many proxies stand before us. With too few, everybody shares one address's rate limit;
 # with too many, anybody can invent an address.
 ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", 0)
@@ -331,6 +333,11 @@ DJSTRIPE_SUBSCRIBER_MODEL = "djstripe.Account"
 SILENCED_SYSTEM_CHECKS = ["djstripe.W002"]
 # Its own migrations take 40 s on a new database, the same tables in one step 4 s.
 MIGRATION_MODULES = {"djstripe": "billing.djstripe_migrations"}
+
+# --- Mail that comes in ----------------------------------------------------------------------
+# Signs the mails that a mail service delivers to /v1/inbound-mail; without it there is no such
+# address, and mail comes in by `manage.py inbound_mail`.
+INBOUND_MAIL_SECRET = env.str("INBOUND_MAIL_SECRET", "")
 
 # --- API -------------------------------------------------------------------------------------
 REST_FRAMEWORK = {

@@ -11,6 +11,7 @@ urlpatterns = [
     path("readyz", health.readyz, name="readyz"),
     path("v1/", include("events.api_urls")),
     path("v1/", include("projects.api_urls")),
+    path("v1/", include("privacy.api_urls")),
     path("api/schema/", SpectacularAPIView.as_view(**health.OPEN), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(**health.OPEN), name="api-docs"),
     path("admin/", admin.site.urls),

@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models.functions import Now
 
-from accounts.models import Account
+from accounts.models import Account, User
 
 
 class Publication(models.Model):
@@ -39,4 +39,148 @@ class Notice(models.Model):
             models.UniqueConstraint(
                 name="notice_once", fields=["account", "user_id", "kind", "version"]
             ),
+        ]
+
+
+class Topic(models.TextChoices):
+    """What a thread is about: which of our addresses was written to."""
+
+    CONTACT = "contact", "Contact"
+    PRIVACY = "privacy", "Privacy"
+    SECURITY = "security", "Security"
+
+
+class Thread(models.Model):
+    """Letters to and fro with one person.
+
+    Who and what is sealed; the address can be looked up by its keyed hash alone.
+    """
+
+    reference = models.CharField(max_length=8, help_text="Random; stands in every subject.")
+    topic = models.CharField(max_length=20, choices=Topic.choices)
+    address_digest = models.CharField(max_length=64, help_text="Keyed hash of the address.")
+    sealed = models.TextField(help_text="Address, name and subject.")
+    user = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    opened_at = models.DateTimeField()
+    last_at = models.DateTimeField(help_text="Of the last message: two years later it goes.")
+    waiting_since = models.DateTimeField(null=True, help_text="Of the first unanswered message.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(name="thread_reference", fields=["reference"])]
+        indexes = [
+            models.Index(name="thread_of_address", fields=["address_digest"]),
+            models.Index(name="thread_newest", fields=["-last_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.reference
+
+
+class Message(models.Model):
+    """One letter of a thread."""
+
+    thread = models.ForeignKey(Thread, models.CASCADE, related_name="messages")
+    is_ours = models.BooleanField()
+    by_user_id = models.BigIntegerField(null=True, help_text="Who of our staff wrote it.")
+    sealed = models.TextField()
+    source_digest = models.CharField(
+        max_length=64, null=True, help_text="Of the mail it came as, so that it counts once."
+    )
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(name="message_once", fields=["source_digest"])]
+
+
+class Kind(models.TextChoices):
+    """What is asked for."""
+
+    ACCESS = "access", "A copy of what you hold about me"
+    PORTABILITY = "portability", "My data, to take with me"
+    CORRECTION = "correction", "Correct something about me"
+    DELETION = "deletion", "Delete my data"
+    RESTRICTION = "restriction", "Restrict what you do with my data"
+    OBJECTION = "objection", "Stop using my data for something"
+    CHILD = "child", "Somebody under 16 uses the service"
+    OTHER = "other", "Something else about my data"
+
+
+class State(models.TextChoices):
+    """How far a request is."""
+
+    RECEIVED = "received", "received"
+    VERIFYING = "verifying", "waiting for you to confirm your address"
+    IN_PROGRESS = "in_progress", "in progress"
+    EXTENDED = "extended", "in progress, needs longer"
+    ANSWERED = "answered", "answered"
+    REFUSED = "refused", "refused"
+
+
+class DataRequest(models.Model):
+    """A request about somebody's own data. It names nobody itself: its thread does.
+
+    Changed only by privacy.requests.services, each change with its precondition and its step.
+    """
+
+    reference = models.CharField(max_length=8, help_text="That of its thread.")
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    state = models.CharField(max_length=20, choices=State.choices)
+    thread = models.ForeignKey(Thread, models.SET_NULL, null=True, related_name="requests")
+    user = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    received_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    verified_at = models.DateTimeField(null=True, help_text="When it was clear who asks.")
+    closed_at = models.DateTimeField(null=True)
+    token_digest = models.CharField(max_length=64, null=True)
+    token_expires_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="datarequest_reference", fields=["reference"]),
+            models.UniqueConstraint(name="datarequest_token", fields=["token_digest"]),
+            models.CheckConstraint(
+                name="datarequest_closed",
+                condition=models.Q(state__in=["answered", "refused"], closed_at__isnull=False)
+                | models.Q(
+                    state__in=["received", "verifying", "in_progress", "extended"], closed_at=None
+                ),
+            ),
+            models.CheckConstraint(
+                name="datarequest_answered_to_whom_it_concerns",
+                condition=~models.Q(state="answered")
+                | models.Q(verified_at__isnull=False)
+                | models.Q(kind="child"),
+            ),
+        ]
+        indexes = [
+            models.Index(
+                name="datarequest_due", fields=["due_at"], condition=models.Q(closed_at=None)
+            ),
+            models.Index(name="datarequest_of_user", fields=["user"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.reference
+
+
+class RequestStep(models.Model):
+    """One step of a request, for good: the application may add, not change or delete."""
+
+    request = models.ForeignKey(DataRequest, models.PROTECT, related_name="steps")
+    at = models.DateTimeField()
+    what = models.CharField(max_length=60, help_text="A name from privacy.requests.services.STEPS.")
+    by_user_id = models.BigIntegerField(null=True, help_text="Who of our staff did it.")
+
+
+class Referral(models.Model):
+    """That we told a customer about a request of one of its end users, and when."""
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="+")
+    reference = models.CharField(max_length=8, help_text="That of the request.")
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    told_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="referral_once", fields=["account", "reference"]),
         ]

@@ -1,14 +1,32 @@
 """What keeping our promises makes us hold."""
 
 from llmcost.inventory import (
+    HELD_BY,
     Basis,
     Category,
     Declared,
     Inventory,
+    Recipient,
     Retention,
     Subject,
     columns,
     technical,
+)
+
+_LETTER = Declared(
+    Category.CORRESPONDENCE,
+    Subject.CORRESPONDENT,
+    "answering what somebody wrote, and finding it again",
+    Basis.LEGITIMATE_INTEREST,
+    Retention.TWO_YEARS,
+    (*HELD_BY, Recipient.MAIL),
+)
+_PROOF = Declared(
+    Category.ACTIVITY,
+    Subject.CORRESPONDENT,
+    "proof that a request was answered in time; names nobody once the letters are gone",
+    Basis.LEGAL_DUTY,
+    Retention.ALWAYS,
 )
 
 INVENTORY: Inventory = {
@@ -24,6 +42,37 @@ INVENTORY: Inventory = {
             Subject.MEMBER,
             "proof that a change was announced",
             Basis.LEGAL_DUTY,
+            Retention.ACCOUNT,
+        ),
+    ),
+    "privacy_thread": columns(
+        "id reference topic address_digest sealed user_id opened_at last_at waiting_since", _LETTER
+    ),
+    "privacy_message": columns("id thread_id is_ours by_user_id sealed source_digest at", _LETTER),
+    "privacy_datarequest": {
+        **columns(
+            "id reference kind state received_at due_at verified_at closed_at thread_id user_id",
+            _PROOF,
+        ),
+        **columns(
+            "token_digest token_expires_at",
+            Declared(
+                Category.CREDENTIAL,
+                Subject.CORRESPONDENT,
+                "seeing that it is you who asks",
+                Basis.LEGAL_DUTY,
+                Retention.DAY,
+            ),
+        ),
+    },
+    "privacy_requeststep": columns("id request_id at what by_user_id", _PROOF),
+    "privacy_referral": columns(
+        "id account_id reference kind told_at",
+        Declared(
+            Category.ACTIVITY,
+            Subject.CUSTOMER,
+            "telling you what your users asked us",
+            Basis.PROCESSOR,
             Retention.ACCOUNT,
         ),
     ),

@@ -4,7 +4,9 @@ import logging
 
 from celery import shared_task
 
+from privacy.correspondence import services as correspondence
 from privacy.policy import publication
+from privacy.requests import services as requests
 
 logger = logging.getLogger(__name__)
 
@@ -23,3 +25,16 @@ def tell_owners() -> None:
     """Tell the owners of what is announced."""
     while publication.tell_owners():
         pass
+
+
+@shared_task(name="privacy.tasks.tend_requests")
+def tend_requests() -> None:
+    """Close what nobody confirmed, and remind our staff of what is due."""
+    requests.close_unconfirmed()
+    requests.remind_staff()
+
+
+@shared_task(name="privacy.tasks.forget_letters")
+def forget_letters() -> None:
+    """Delete correspondence that is older than the policy says."""
+    correspondence.forget_old()

@@ -1,18 +1,31 @@
-"""Public pages of the privacy policy, the terms and the subprocessors."""
+"""The public pages about privacy, and the signed-in page of one's data."""
 
+from http import HTTPStatus
 from typing import Any
 
+from allauth.core import ratelimit
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_safe
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
 
+from accounts.access import member_page
+from accounts.errors import TooManyAttempts
+from accounts.rights import Right
 from llmcost import clock
-from llmcost.errors import NotFound
+from llmcost.errors import NotFound, page_answer
+from privacy.correspondence import services as letters
+from privacy.errors import LinkInvalid
+from privacy.forms import ContactForm, MemberRequestForm, OpenForm, RequestForm
+from privacy.models import Topic
 from privacy.policy import Kind, current, versions
 from privacy.policy.difference import changes
 from privacy.policy.publication import upcoming
 from privacy.policy.subprocessors import processors
 from privacy.policy.tables import held_by
+from privacy.queries import own_requests, referrals_of, what_is_held
+from privacy.requests import services as requests
 
 
 @require_safe
@@ -61,3 +74,141 @@ def subprocessors(request: HttpRequest) -> HttpResponse:
 
 def _ahead(kind: Kind) -> list[Any]:
     return [announced for its_kind, announced in upcoming() if its_kind == kind]
+
+
+# --- Letters and requests of anybody ---------------------------------------------------------
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+def contact(request: HttpRequest) -> HttpResponse:
+    """GET, POST /contact/"""
+    if request.method != "POST":
+        return render(request, "privacy/contact.html", {"form": ContactForm()})
+    form = ContactForm(request.POST)
+    refused = _refused(request, form, "privacy/contact.html")
+    if refused is not None:
+        return refused
+    if not form.is_trap_sprung:
+        letter = form.cleaned_data
+        letters.receive(
+            topic=Topic.CONTACT,
+            address=letter["email"],
+            name=letter["name"],
+            subject=letter["subject"],
+            text=letter["text"],
+        )
+    return redirect("privacy:contact_sent")
+
+
+@require_safe
+def contact_sent(request: HttpRequest) -> HttpResponse:
+    """GET /contact/sent/"""
+    return render(request, "privacy/contact_sent.html")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+def data_request(request: HttpRequest) -> HttpResponse:
+    """GET, POST /privacy/request/: whoever asks, and whether we know them, the answer is one."""
+    if request.method != "POST":
+        form = RequestForm(initial={"kind": request.GET.get("kind")})
+        return render(request, "privacy/request.html", {"form": form})
+    form = RequestForm(request.POST)
+    refused = _refused(request, form, "privacy/request.html")
+    if refused is not None:
+        return refused
+    if not form.is_trap_sprung:
+        asked = form.cleaned_data
+        requests.ask_by_form(
+            address=asked["email"],
+            name=asked["name"],
+            kind=asked["kind"],
+            text=asked["text"],
+        )
+    return redirect("privacy:request_sent")
+
+
+@require_safe
+def request_sent(request: HttpRequest) -> HttpResponse:
+    """GET /privacy/request/sent/"""
+    return render(request, "privacy/request_sent.html")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+def request_link(request: HttpRequest, token: str) -> HttpResponse:
+    """GET, POST /privacy/request/<token>/: a program that follows links confirms nothing."""
+    if request.method != "POST":
+        if not requests.link_is_good(token):
+            raise LinkInvalid
+        return render(request, "privacy/request_link.html")
+    requests.verify(token)
+    return redirect("privacy:request_confirmed")
+
+
+@require_safe
+def request_confirmed(request: HttpRequest) -> HttpResponse:
+    """GET /privacy/request/confirmed/"""
+    return render(request, "privacy/request_confirmed.html")
+
+
+def _refused(request: HttpRequest, form: OpenForm, template: str) -> HttpResponse | None:
+    """Return the form again if it is not valid, a 429 if it was sent too often, else None."""
+    if not form.is_valid():
+        return render(request, template, {"form": form}, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    key = form.cleaned_data["email"].lower()
+    if not ratelimit.consume(request, action="write_to_us", key=key):
+        return page_answer(request, TooManyAttempts())
+    return None
+
+
+# --- Signed in -------------------------------------------------------------------------------
+@require_safe
+@never_cache
+@member_page(Right.ASK_ABOUT_DATA)
+def data(request: HttpRequest) -> HttpResponse:
+    """GET /account/data/: what is held, and what can be done about it."""
+    page = {
+        "section": "Data & privacy",
+        "held": what_is_held(request.account.pk),
+        "requests": own_requests(request.user),
+        "referrals": referrals_of(request.account.pk),
+        "retention_days": 30,
+    }
+    return render(request, "privacy/data.html", page)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@member_page(Right.ASK_ABOUT_DATA, while_read_only=True)
+def member_request(request: HttpRequest) -> HttpResponse:
+    """GET, POST /account/data/requests/"""
+    form = MemberRequestForm(request.POST or None)
+    page = {"section": "Data & privacy", "form": form}
+    if request.method != "POST":
+        return render(request, "privacy/member_request.html", page)
+    if not form.is_valid():
+        return render(
+            request, "privacy/member_request.html", page, status=HTTPStatus.UNPROCESSABLE_ENTITY
+        )
+    if not ratelimit.consume(request, action="write_to_us", key=request.user.email):
+        return page_answer(request, TooManyAttempts())
+    asked = requests.ask_as_member(request.user, **form.cleaned_data)
+    messages.success(request, f"Request {asked.reference} is with us. We answer within 30 days.")
+    return redirect("privacy:data")
+
+
+@require_safe
+@never_cache
+@member_page(Right.ASK_ABOUT_DATA)
+def own_request(request: HttpRequest, reference: str) -> HttpResponse:
+    """GET /account/data/requests/<reference>/"""
+    asked = own_requests(request.user).filter(reference=reference).first()
+    if asked is None:
+        raise NotFound
+    page = {
+        "section": "Data & privacy",
+        "asked": asked,
+        "letters": letters.letters_of(asked.thread) if asked.thread else (),
+        "steps": [(step.at, requests.STEPS[step.what]) for step in asked.steps.order_by("pk")],
+    }
+    return render(request, "privacy/own_request.html", page)

@@ -20,7 +20,7 @@ READ_ONLY = {
 }
 
 # Tables to which the application may add, and never change or delete what stands there.
-APPEND_ONLY = {"accounts_auditevent", "billing_stripe_inbox"}
+APPEND_ONLY = {"accounts_auditevent", "billing_stripe_inbox", "privacy_requeststep"}
 
 # Tables of which web requests see nothing: dj-stripe's mirror of Stripe, written by the worker.
 WORKER_ONLY = ("djstripe_",)

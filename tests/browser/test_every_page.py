@@ -27,13 +27,16 @@ PUBLIC = [
     "/privacy/history/",
     "/privacy/history/2026-11-24/",
     "/privacy/subprocessors/",
+    "/privacy/request/",
+    "/privacy/request/sent/",
+    "/contact/",
     "/terms/",
     "/dev/mail/",
     "/nowhere/",
 ]
 SIGNED_IN = [
     "/app/?range=30d", "/app/?range=24h", "/app/?range=7d", "/app/prod/start/", "/app/prod/keys/",
-    "/app/?range=30d&filter.feature=" + "x" * 200,
+    "/app/?range=30d&filter.feature=" + "x" * 200, "/account/data/", "/account/data/requests/",
 ]  # fmt: skip
 WIDTHS = [360, 390, 1440]
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]

@@ -31,7 +31,11 @@ GLOBAL_TABLES = {
     "llmcost_heartbeat": "health",
     "llmcost_outgoingmail": "mails on their way out, read by the worker alone",
     "llmcost_scheduletick": "scheduler",
+    "privacy_datarequest": "asked of us by people with and without an account; names nobody",
+    "privacy_message": "letters to us, sealed; most who write have no account",
     "privacy_publication": "versions of our own documents",
+    "privacy_requeststep": "steps of those requests",
+    "privacy_thread": "letters to us: as above",
 } | {
     model._meta.db_table: "dj-stripe: nobody but the worker may look"
     for model in apps.get_app_config("djstripe").get_models(include_auto_created=True)
@@ -59,6 +63,7 @@ ORACLE_FREE = {
     "projects_project_pkey": "a number nobody chooses",
     "projects_apikey_pkey": "a number nobody chooses",
     "privacy_notice_pkey": "a number nobody chooses",
+    "privacy_referral_pkey": "a number nobody chooses",
     "apikey_digest_once": "a keyed hash of 190 random bits",
 }
 # What only the worker touches, and what it may do there besides the application.

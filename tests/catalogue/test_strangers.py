@@ -10,6 +10,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.sessions import _handle
 from llmcost.tenancy.context import tenant
+from privacy.requests.services import ask_as_member
 from projects.models import Scope
 from projects.services import issue_key, open_project
 from tests.events.test_ingest import CALL
@@ -19,7 +20,7 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 # names the project), static files, the admin (tried in its own tests).
 NAMELESS = re.compile(
     r"^(healthz|readyz|api/|admin/|static/|v1/|privacy/|terms/|dev/|login/|logout/|signup/|inactive/"
-    r"|confirm-email/|email/|password/|reauthenticate/|app/$|account/[^<]*$|$)"
+    r"|confirm-email/|email/|password/|reauthenticate/|contact/|app/$|account/[^<]*$|$)"
 )
 # Pages about whoever asks: they name nothing, so a stranger sees his own.
 ABOUT_ONESELF = re.compile(r"^account/[^<]*$")
@@ -29,6 +30,7 @@ RANDOM = {
     "key_id": 987_654_321,
     "pk": 987_654_321,
     "handle": "0" * 32,
+    "reference": "NOSUCHNO",
 }
 
 
@@ -65,6 +67,7 @@ def secret(acme, api):
             project, name="Secret", scopes=[Scope.INGEST, Scope.READ], by=acme.owner
         )
     api(key, "POST", "/v1/events", {**CALL, "feature": "CANARY", "user_id": "CANARY"})
+    asked = ask_as_member(acme.owner, kind="objection", text="CANARY")
     passkey = Authenticator.objects.create(
         user=acme.owner, type=Authenticator.Type.WEBAUTHN, data={"name": "CANARY"}
     )
@@ -73,6 +76,7 @@ def secret(acme, api):
         "key": row.pk,
         "key_id": row.pk,
         "pk": passkey.pk,
+        "reference": asked.reference,
         "handle": _handle(acme.client.session.session_key),
     }
 

@@ -56,6 +56,7 @@ TENANT_TABLES = [
     "events_quarter",
     "events_user_day",
     "privacy_notice",
+    "privacy_referral",
 ]
 
 

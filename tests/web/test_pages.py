@@ -9,7 +9,9 @@ from django.test import Client
 PAGES = [
     "/", "/signup/", "/login/", "/privacy/", "/terms/", "/privacy/history/",
     "/privacy/history/2026-11-24/", "/terms/history/", "/terms/history/2026-11-23/",
-    "/privacy/subprocessors/", "/password/reset/", "/password/reset/done/",
+    "/privacy/subprocessors/", "/privacy/request/", "/privacy/request/sent/",
+    "/privacy/request/confirmed/", "/contact/", "/contact/sent/", "/password/reset/",
+    "/password/reset/done/",
     "/confirm-email/", "/confirm-email/no-such-key/", "/password/reset/key/1-no-such-key/",
     "/password/reset/key/done/", "/inactive/", "/dev/mail/", "/dev/components/", "/nothing-here/",
 ]  # fmt: skip

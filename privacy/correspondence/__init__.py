@@ -1,0 +1,1 @@
+"""What people write to us and what we answer: threads, sealed at rest, kept for two years."""

@@ -1,0 +1,66 @@
+"""Deleting a person at once: somebody under 16 who was reported to us."""
+
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import CASCADE, Model
+
+from accounts import audit
+from accounts.models import Account, Actor, Membership, User
+from llmcost import clock
+from llmcost.errors import NotFound
+from llmcost.tenancy.context import signed_in, tenant
+from privacy.correspondence import services as letters
+from privacy.errors import WrongState
+from privacy.models import DataRequest, Kind
+from privacy.requests import services as requests
+
+
+@transaction.atomic
+def delete_child(request: DataRequest, email: str, *, by: User) -> None:
+    """Delete the person who was reported, with sign-in, memberships and letters.
+
+    An account of which nobody else is a member is closed and due for purge at once. Raises
+    NotFound if nobody has this address, WrongState for a request that reports nobody.
+    """
+    if request.kind != Kind.CHILD or request.closed_at is not None:
+        raise WrongState(request.get_state_display(), "used to delete somebody")
+    user = User.objects.filter(email=email.strip().lower()).first()
+    if user is None or user.is_staff:
+        raise NotFound("Nobody has an account with this address.")
+    with signed_in(user.pk):
+        accounts = list(
+            Membership.objects.filter(user_id=user.pk).values_list("account_id", flat=True)
+        )
+    for account_id in accounts:
+        with tenant(account_id):
+            _leave(account_id, user)
+    letters.erase_threads_of(user.email)
+    user.delete()
+    requests.note_deletion(request, by=by)
+
+
+def _leave(account_id: int, user: User) -> None:
+    """Take a person out of every row of an account that names them."""
+    is_alone = not Membership.objects.filter(account_id=account_id).exclude(user=user).exists()
+    for relation in User._meta.get_fields(include_hidden=True):  # noqa: SLF001 - documented
+        if not relation.one_to_many or "account" not in _fields(relation.related_model):
+            continue
+        rows = relation.related_model._base_manager.filter(  # noqa: SLF001 - documented
+            account_id=account_id
+        )
+        rows = rows.filter(**{relation.field.name: user})
+        if relation.on_delete is CASCADE:
+            rows.delete()
+        else:
+            rows.update(**{relation.field.name: None})
+    if is_alone:
+        now = clock.now()
+        Account.objects.filter(pk=account_id, closed_at=None).update(
+            closed_at=now, purge_due_at=now + timedelta(seconds=1)
+        )
+        audit.record(account_id, "account.closed_under_16", by=None, actor=Actor.SUPPORT)
+
+
+def _fields(model: type[Model]) -> set[str]:
+    return {field.name for field in model._meta.fields}  # noqa: SLF001 - documented

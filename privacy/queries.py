@@ -1,0 +1,57 @@
+"""What pages about privacy show: reads only."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from django.db.models import QuerySet
+
+from accounts.models import Account, Membership, User
+from events.reports import run
+from events.reports.query import UsageQuery
+from llmcost import clock
+from privacy.models import DataRequest, Referral
+from projects.models import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What an account holds with us, in numbers."""
+
+    events: int
+    since: datetime
+    projects: int
+    members: int
+
+
+def what_is_held(account_id: int) -> Held:
+    """Count what is held for an account, inside its context; exact, from the sums."""
+    account = Account.objects.get(pk=account_id)
+    own = list(Project.objects.filter(account_id=account_id))
+    return Held(
+        events=sum(_events_of(project) for project in own),
+        since=account.created_at,
+        projects=len(own),
+        members=Membership.objects.filter(account_id=account_id).count(),
+    )
+
+
+def _events_of(project: Project) -> int:
+    query = UsageQuery(
+        account_id=project.account_id,
+        project_id=project.pk,
+        timezone=ZoneInfo("UTC"),
+        start=datetime(2015, 1, 1, tzinfo=UTC),
+        end=clock.now() + timedelta(days=2),  # a caller's clock may be a day ahead
+    )
+    return sum(row.calls for row in run.usage(query))
+
+
+def own_requests(user: User) -> QuerySet[DataRequest]:
+    """Return a person's own requests, the newest first."""
+    return DataRequest.objects.filter(user=user).select_related("thread").order_by("-pk")
+
+
+def referrals_of(account_id: int) -> QuerySet[Referral]:
+    """Return the requests of its end users that we passed on to an account, the newest first."""
+    return Referral.objects.filter(account_id=account_id).order_by("-pk")
