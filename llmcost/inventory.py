@@ -36,6 +36,7 @@ class Subject(StrEnum):
     END_USER = "an end user of a customer"
     STAFF = "our support staff"
     CORRESPONDENT = "whoever writes to us"
+    VISITOR = "a visitor of our pages"
     NOBODY = "nobody"
 
 

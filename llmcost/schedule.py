@@ -38,6 +38,7 @@ EVERY: Mapping[str, int] = {
     "privacy.tasks.tell_owners": 60,
     "privacy.tasks.tend_requests": 3_600,
     "privacy.tasks.forget_letters": 86_400,
+    "privacy.tasks.forget_visitors": 3_600,
 }
 # A message that waited longer is not worth running: the next one has come meanwhile.
 SHORTEST_EXPIRY = 60

@@ -93,6 +93,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "llmcost.web.middleware.ExpectedFailureMiddleware",
+    "privacy.analytics.middleware.CountUseMiddleware",
 ]
 ROOT_URLCONF = "llmcost.urls"
 WSGI_APPLICATION = "llmcost.wsgi.application"
@@ -367,6 +368,10 @@ RATE_LIMIT_PER_KEY = env.int("RATE_LIMIT_PER_KEY", 2_000)
 # Without either nobody may, and nothing is ever fetched.
 LEAK_REPORT_KEYS_URLS = env.list("LEAK_REPORT_KEYS_URLS", [])
 LEAK_REPORT_KEYS = env.json("LEAK_REPORT_KEYS", {"public_keys": []})
+
+# --- Our own analytics -----------------------------------------------------------------------
+# How often a web process writes down the page views that it has counted; 0: it never does.
+COUNT_USE_EVERY_SECONDS = env.int("COUNT_USE_EVERY_SECONDS", 60)
 
 # --- Background work -------------------------------------------------------------------------
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", "")

@@ -184,3 +184,41 @@ class Referral(models.Model):
         constraints = [
             models.UniqueConstraint(name="referral_once", fields=["account", "reference"]),
         ]
+
+
+class UseCount(models.Model):
+    """How often a page was viewed or a feature used on a day, by the name of its route."""
+
+    day = models.DateField()
+    kind = models.CharField(max_length=10, help_text="view or use.")
+    name = models.CharField(max_length=100)
+    times = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="usecount_once", fields=["day", "kind", "name"])
+        ]
+
+
+class VisitorCount(models.Model):
+    """How many different visitors a day had, once it is over."""
+
+    day = models.DateField(primary_key=True)
+    visitors = models.BigIntegerField()
+
+
+class DailySalt(models.Model):
+    """The secret of a day, thrown away with it. UNLOGGED: in no write-ahead log."""
+
+    day = models.DateField(primary_key=True)
+    salt = models.BinaryField()
+
+
+class VisitorMark(models.Model):
+    """One visitor of today, as a number that only today's secret makes. UNLOGGED as well."""
+
+    day = models.DateField()
+    mark = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(name="visitormark_once", fields=["day", "mark"])]

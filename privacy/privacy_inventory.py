@@ -76,4 +76,19 @@ INVENTORY: Inventory = {
             Retention.ACCOUNT,
         ),
     ),
+    "privacy_usecount": technical(
+        "id day kind name times", "which pages and features are used", Retention.ALWAYS
+    ),
+    "privacy_visitorcount": technical("day visitors", "how many visit us", Retention.ALWAYS),
+    "privacy_dailysalt": technical("day salt", "counting visitors of a day", Retention.DAY),
+    "privacy_visitormark": columns(
+        "id day mark",
+        Declared(
+            Category.USE,
+            Subject.VISITOR,
+            "counting the visitors of a day; nobody can tell whose it is once the day is over",
+            Basis.LEGITIMATE_INTEREST,
+            Retention.DAY,
+        ),
+    ),
 }

@@ -4,6 +4,8 @@ import logging
 
 from celery import shared_task
 
+from llmcost import clock
+from privacy.analytics import counter
 from privacy.correspondence import services as correspondence
 from privacy.policy import publication
 from privacy.requests import services as requests
@@ -38,3 +40,9 @@ def tend_requests() -> None:
 def forget_letters() -> None:
     """Delete correspondence that is older than the policy says."""
     correspondence.forget_old()
+
+
+@shared_task(name="privacy.tasks.forget_visitors")
+def forget_visitors() -> None:
+    """Close the days that are over, also when no page was viewed since."""
+    counter.close_days(clock.now().date())

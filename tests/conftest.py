@@ -54,8 +54,10 @@ def _forgetful() -> Iterator[None]:
     """What a process remembers (keys, rates, buckets) belongs to one test."""
     from events.ingest import store
     from llmcost.api import throttle
+    from privacy.analytics import counter
     from projects.keys import partners, resolve
 
+    counter.forget()
     resolve.forget()
     partners.forget()
     throttle._buckets.clear()

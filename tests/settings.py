@@ -29,3 +29,5 @@ EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 # A broker in this process's memory: who publishes is answered at once. The real one is used by the
 # tests that start a group.
 CELERY_BROKER_URL = "memory://"
+# The tests of page views write them down themselves.
+COUNT_USE_EVERY_SECONDS = 0
