@@ -59,6 +59,9 @@ def logging_config(*, json: bool) -> dict[str, Any]:
             "django.security.DisallowedHost": {"level": "CRITICAL"},
             # psycopg's and Django's error texts can quote a statement's values.
             "django.db.backends": {"level": "CRITICAL"},
+            # Stripe's client quotes what it was answered; dj-stripe, what failed with that.
+            "stripe": {"level": "CRITICAL"},
+            "djstripe": {"level": "CRITICAL"},
         },
     }
 

@@ -27,6 +27,9 @@ from llmcost.celery import make_app
 # Seconds between two runs, by task name.
 EVERY: Mapping[str, int] = {
     "accounts.tasks.forget_sessions": 86_400,
+    "billing.tasks.work_inbox": 10,
+    "billing.tasks.forget_events": 86_400,
+    "billing.tasks.reconcile_due": 600,
     "events.tasks.fold_due": 2,
     "events.tasks.ensure_partitions": 86_400,
     "projects.tasks.close_expired_keys": 60,

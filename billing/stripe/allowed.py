@@ -40,7 +40,7 @@ _PRICE = (
     " recurring.interval recurring.interval_count recurring.usage_type metadata.plan"
 )
 _LINE = (
-    f"{ANY} amount currency invoice invoice_item period.start period.end proration quantity"
+    f"{ANY} amount currency invoice period.start period.end proration quantity"
     " subscription subscription_item type unit_amount customer date"
     " pricing.price_details.price pricing.unit_amount_decimal"
     f" {_below('price', _PRICE)} {METADATA}"
@@ -63,16 +63,16 @@ _STAYS: Mapping[str, str] = {
         f" status payment_method_details.card.last4 {_address('billing_details.address')}"
     ),
     "customer": (
-        f"{ANY} balance currency default_payment_method default_source delinquent tax_exempt"
+        f"{ANY} balance currency default_payment_method delinquent tax_exempt"
         f" invoice_settings.default_payment_method metadata.account {_address('address')}"
     ),
     "dispute": f"{ANY} amount charge currency payment_intent reason status",
     "event": f"{ANY} api_version type",
     "invoice": (
         f"{ANY} amount_due amount_paid amount_remaining attempt_count attempted auto_advance"
-        " billing_reason charge collection_method currency customer default_payment_method"
-        " due_date ending_balance next_payment_attempt number paid payment_intent period_end"
-        " period_start starting_balance status subscription subtotal tax total"
+        " billing_reason collection_method currency customer due_date ending_balance"
+        " next_payment_attempt number paid period_end period_start starting_balance status"
+        " subscription subtotal tax total"
         " status_transitions.finalized_at status_transitions.marked_uncollectible_at"
         " status_transitions.paid_at status_transitions.voided_at"
         " parent.type parent.subscription_details.subscription"
@@ -93,14 +93,14 @@ _STAYS: Mapping[str, str] = {
     "subscription": (
         f"{ANY} billing_cycle_anchor cancel_at cancel_at_period_end canceled_at"
         " collection_method currency current_period_end current_period_start customer"
-        " days_until_due default_payment_method ended_at latest_invoice"
-        " pending_setup_intent quantity schedule start_date status trial_end trial_start"
+        " days_until_due default_payment_method ended_at latest_invoice quantity start_date status"
+        " trial_end trial_start"
         f" items.object items.has_more {_below('items.data', _ITEM)}"
         " metadata.account metadata.plan"
     ),
     "subscription_item": _ITEM,
-    "tax_id": f"{ANY} country customer type verification.status",
-    "tax_rate": f"{ANY} active country inclusive percentage tax_type",
+    "tax_id": f"{ANY} customer type verification.status",
+    "tax_rate": f"{ANY} active inclusive percentage tax_type",
 }
 
 # Columns of dj-stripe's tables that hold text and may: ids and words of Stripe's own vocabulary.

@@ -35,6 +35,13 @@ def presenting_key(digest: str) -> Iterator[None]:
 
 
 @contextmanager
+def paying_customer(customer_id: str) -> Iterator[None]:
+    """Run a transaction that sees whose Stripe customer this is; for the worker alone."""
+    with _setting("llmcost_customer", "llmcost.stripe_customer", customer_id):
+        yield
+
+
+@contextmanager
 def support_staff() -> Iterator[None]:
     """Run a transaction as the role of support staff, which sees no event of anybody."""
     nested = connection.in_atomic_block

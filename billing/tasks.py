@@ -1,0 +1,35 @@
+"""Background work of payment; each task is its service, and safe to repeat.
+
+The services need dj-stripe, which only the worker has, so they are imported when they run: a web
+process knows tasks by name.
+"""
+
+from celery import shared_task
+
+from billing.stripe import client
+
+
+@shared_task(name="billing.tasks.work_inbox")
+def work_inbox() -> None:
+    """Fetch from Stripe what it has announced."""
+    from billing.stripe import inbox  # noqa: PLC0415 - see above
+
+    if client.is_on():
+        inbox.work()
+
+
+@shared_task(name="billing.tasks.forget_events")
+def forget_events() -> None:
+    """Delete announcements of which no repeat can come any more."""
+    from billing.stripe import inbox  # noqa: PLC0415 - see above
+
+    inbox.forget()
+
+
+@shared_task(name="billing.tasks.reconcile_due")
+def reconcile_due() -> None:
+    """Ask Stripe for the objects of accounts that were not asked for since yesterday."""
+    from billing.stripe import reconcile  # noqa: PLC0415 - see above
+
+    if client.is_on():
+        reconcile.reconcile_due()
