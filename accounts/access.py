@@ -8,19 +8,22 @@ from urllib.parse import urlsplit
 from allauth.account.internal.flows.login import get_authentication_records
 from allauth.core.exceptions import ImmediateHttpResponse
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods
 
-from accounts.errors import AccountReadOnly, MissingRight
+from accounts import support_access
+from accounts.errors import AccountReadOnly, MissingRight, SupportMayOnlyLook
 from accounts.models import Account, Membership
 from accounts.rights import Right, may
 from llmcost import clock
 from llmcost.errors import NotFound
-from llmcost.tenancy.context import signed_in, tenant
+from llmcost.tenancy.context import signed_in, support_staff, tenant
 
 View = Callable[..., HttpResponse]
 
@@ -36,7 +39,8 @@ def member_page(
 
     `right` is what the member needs. `fresh` asks for the password (or a second factor) again if
     that was not just done. `while_read_only` lets the view change something although the account
-    is closed or suspended. Signed-out visitors are led to the sign-in page. Raises NotFound for a
+    is closed or suspended. Staff whom the customer lets look see the pages of READ_USAGE, and every
+    look is recorded. Signed-out visitors are led to the sign-in page. Raises NotFound for a
     user without account, MissingRight, AccountReadOnly.
     """
 
@@ -44,6 +48,8 @@ def member_page(
         @login_required
         @wraps(view)
         def inside(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if (customers := support_access.looked_at(request)) is not None:
+                return _shown_to_support(view, right, customers, request, *args, **kwargs)
             membership = membership_of(request)
             with tenant(membership.account_id):
                 request.membership = membership
@@ -84,6 +90,29 @@ def person_page(*, fresh: bool = False) -> Callable[[View], View]:
         return require_http_methods(["GET", "HEAD", "POST"])(inside)
 
     return decorate
+
+
+def _shown_to_support(
+    view: View, right: Right, account_id: int, request: HttpRequest, *args: Any, **kwargs: Any
+) -> HttpResponse:
+    """Run a view for a member of our staff who looks at a customer's pages under a grant.
+
+    As the database role of staff, to which row security shows the calls of this one account and
+    only while the grant is in force; whatever this code forgets, that holds. Raises
+    SupportMayOnlyLook for everything but reading usage.
+    """
+    if right is not Right.READ_USAGE or request.method not in SAFE_METHODS:
+        raise SupportMayOnlyLook
+    grant = support_access.record_look(request, account_id)
+    if grant is None:
+        support_access.end_look(request)
+        messages.warning(request, "The customer's grant has ended: you see their pages no more.")
+        return redirect("admin:accounts_account_change", account_id)
+    with support_staff(), tenant(account_id):
+        request.membership = support_access.as_reader(account_id, request.user)
+        request.account = Account.objects.get(pk=account_id)
+        request.support_grant = grant
+        return view(request, *args, **kwargs)
 
 
 def membership_of(request: HttpRequest) -> Membership:

@@ -25,6 +25,13 @@ ACTIONS: Mapping[str, str] = {
     "key.revoked": "revoked a key",
     "key.expired": "a key reached its end",
     "key.leaked": "revoked a key that was found in public",
+    "support.granted": "let our support look",
+    "support.looked": "looked at a page",
+    "support.ended": "ended support access",
+    "support.expired": "support access ended by itself",
+    "support.noted": "left a note",
+    "support.verification_sent": "sent the verification mail again",
+    "support.key_revoked": "revoked a key on request",
 }
 
 

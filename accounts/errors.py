@@ -34,3 +34,11 @@ class AccountReadOnly(AppError):
             else "A payment has failed for too long: you can look and export, but not change"
             " anything until it is settled under Billing."
         )
+
+
+class SupportMayOnlyLook(AppError):
+    code, status = "support_may_only_look", 403
+    message = (
+        "You look at a customer's pages under their grant: what calls cost can be read, and"
+        " nothing can be changed. Leave the customer's pages to work on your own."
+    )

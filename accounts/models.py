@@ -1,5 +1,6 @@
 """People, the companies they work for, and who belongs where."""
 
+from datetime import datetime
 from typing import Any, ClassVar
 
 import uuid_utils.compat as uuid
@@ -8,7 +9,7 @@ from django.contrib.postgres.functions import RandomUUID
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.base_session import AbstractBaseSession, BaseSessionManager
 from django.db import models
-from django.db.models.functions import Lower, Now
+from django.db.models.functions import Collate, Lower, Now
 
 
 class UserManager(BaseUserManager["User"]):
@@ -49,6 +50,9 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     class Meta:
         constraints = [models.UniqueConstraint(Lower("email"), name="user_email_once")]
+        indexes = [  # used by support, who search by the beginning of an address
+            models.Index(Collate("email", "C"), name="user_email_begins"),
+        ]
 
     def __str__(self) -> str:
         return self.email
@@ -93,6 +97,9 @@ class Account(models.Model):
                 condition=models.Q(closed_at=None, purge_due_at=None)
                 | models.Q(closed_at__isnull=False, purge_due_at__gt=models.F("closed_at")),
             ),
+        ]
+        indexes = [  # used by support, who search by the beginning of a name in any case
+            models.Index(Collate(Lower("name"), "C"), name="account_name_begins"),
         ]
 
     @property
@@ -161,6 +168,69 @@ class AuditEvent(models.Model):
     class Meta:
         indexes = [  # used by the audit page, newest first
             models.Index(name="auditevent_newest", fields=["account", "-at", "-id"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.action
+
+
+class SupportGrantQuerySet(models.QuerySet["SupportGrant"]):
+    """Sets of grants."""
+
+    def in_force(self, at: datetime) -> "SupportGrantQuerySet":
+        """Grants under which our support may look at `at`."""
+        return self.filter(ended_at=None, ends_at__gt=at)
+
+
+class SupportGrant(models.Model):
+    """Leave for our support to look at an account's costs, for a time that the customer chose.
+
+    The database itself asks this table whenever support reads a call (`llmcost_support_account`).
+    """
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="+")
+    reason = models.CharField("What for", max_length=200)
+    granted_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    granted_at = models.DateTimeField(db_default=Now())
+    ends_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, help_text="Ended early, or noted as expired.")
+
+    objects = SupportGrantQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="supportgrant_ends_later",
+                condition=models.Q(ends_at__gt=models.F("granted_at")),
+            ),
+        ]
+        indexes = [  # used by the policy on calls and by the page, newest first
+            models.Index(name="supportgrant_newest", fields=["account", "-ends_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account_id} until {self.ends_at:%Y-%m-%d %H:%M}"
+
+
+class StaffAct(models.Model):
+    """What a member of our staff did or looked at, for good: our side of the audit trail.
+
+    People and accounts stand here by number and without a reference, because the line stays when
+    they are gone.
+    """
+
+    at = models.DateTimeField("When", db_default=Now())
+    staff_id = models.BigIntegerField("Staff")
+    account_id = models.BigIntegerField("Account")
+    action = models.CharField(max_length=60, help_text="A name from accounts.audit.ACTIONS.")
+    subject = models.CharField(max_length=200, blank=True)
+    reason = models.TextField(blank=True)
+
+    class Meta:
+        verbose_name = "act of staff"
+        verbose_name_plural = "acts of staff"
+        indexes = [  # used by the page of an account, newest first
+            models.Index(name="staffact_of_account", fields=["account_id", "-id"]),
         ]
 
     def __str__(self) -> str:

@@ -30,7 +30,7 @@ _SESSION = Declared(
 _SUPPORT = Declared(
     Category.ACTIVITY,
     Subject.STAFF,
-    "what support did in the admin",
+    "what our staff did and looked at",
     Basis.LEGITIMATE_INTEREST,
     Retention.ALWAYS,
 )
@@ -72,6 +72,17 @@ INVENTORY: Inventory = {
             Retention.ACCOUNT,
         ),
     ),
+    "accounts_supportgrant": columns(
+        "id account_id reason granted_by_id granted_at ends_at ended_at",
+        Declared(
+            Category.ACTIVITY,
+            Subject.MEMBER,
+            "leave for our support to look",
+            Basis.CONTRACT,
+            Retention.ACCOUNT,
+        ),
+    ),
+    "accounts_staffact": columns("id at staff_id account_id action subject reason", _SUPPORT),
     "accounts_membership": columns(
         "id account_id user_id role joined_at",
         Declared(

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from allauth.account.models import EmailAddress
+from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
 from django.db import transaction
 
+from accounts.duties import Duty
 from accounts.models import User
 
 
@@ -23,10 +25,11 @@ class Staff:
 
 
 @transaction.atomic
-def make_staff(*, email: str, name: str, password: str | None = None) -> Staff:
+def make_staff(*, email: str, name: str, duties: set[Duty], password: str | None = None) -> Staff:
     """Make a user who may use the support admin, or let an existing one; never a superuser.
 
-    `name` is for a new user; an existing one keeps theirs.
+    `name` is for a new user; an existing one keeps theirs. `duties` take the place of those that
+    the person had.
     Raises AddressTaken, and ValidationError for a weak password. The address counts as confirmed
     from here on, so a password from before it was confirmed, which anybody can have set, is void.
     """
@@ -41,7 +44,9 @@ def make_staff(*, email: str, name: str, password: str | None = None) -> Staff:
     elif is_new or not address.verified:
         user.set_unusable_password()
     user.is_staff = user.is_active = True
+    user.is_superuser = False
     user.save()
+    user.groups.set(Group.objects.filter(name__in=duties))
     address.verified = True
     address.set_as_primary()
     address.save()

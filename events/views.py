@@ -99,7 +99,8 @@ def _start(request: HttpRequest, project: Project) -> dict[str, object]:
         "section": "Start",
         "public_url": settings.PUBLIC_URL,
         "events_url": settings.PUBLIC_URL + reverse("api-events"),
-        "key": keys.order_by("pk").first(),
+        # Support looks at this page too, and a hash is closed to it.
+        "key": keys.order_by("pk").only("hint").first(),
         "had_key": ApiKey.objects.filter(account_id=project.account_id, project=project).exists(),
         "event": first_event(project),
         "since": int(clock.now().timestamp()),

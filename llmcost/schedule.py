@@ -33,6 +33,7 @@ EVERY: Mapping[str, int] = {
     "events.tasks.fold_due": 2,
     "events.tasks.ensure_partitions": 86_400,
     "projects.tasks.close_expired_keys": 60,
+    "accounts.tasks.note_expired_grants": 60,
     "llmcost.tasks.beat": 10,
     "llmcost.tasks.forget_ticks": 3_600,
     "llmcost.tasks.send_mails": 10,

@@ -76,8 +76,11 @@ class ApiKey(models.Model):
             models.UniqueConstraint(name="apikey_digest_once", fields=["digest"]),
             models.CheckConstraint(name="apikey_some_scope", condition=~Q(scopes=[])),
         ]
-        indexes: ClassVar = [  # used by the keys page
+        indexes: ClassVar = [
+            # used by the keys page
             models.Index(name="apikey_of_project", fields=["account", "project"]),
+            # used by support, who are told the hint
+            models.Index(name="apikey_hint", fields=["hint"]),
         ]
 
     def __str__(self) -> str:

@@ -6,7 +6,10 @@ re-used connection holds '' where a fresh one holds NULL: without it the cast ra
 
 from django.db import migrations
 
+from llmcost.tenancy.roles import STAFF
+
 ACCOUNT = "nullif(current_setting('llmcost.account_id', true), '')::bigint"
+GRANTED = "account_id = llmcost_granted_account()"
 USER = "nullif(current_setting('llmcost.user_id', true), '')::bigint"
 
 
@@ -36,4 +39,19 @@ def reveal(table: str, name: str, condition: str, *, role: str = "public") -> mi
     return migrations.RunSQL(
         sql=f"CREATE POLICY {name} ON {table} FOR SELECT TO {role} USING ({condition});",
         reverse_sql=f"DROP POLICY {name} ON {table};",
+    )
+
+
+def only_under_grant(table: str) -> migrations.RunSQL:
+    """Close a table to support staff, but for the account whose grant is in force.
+
+    RESTRICTIVE: whatever else lets staff see a row, this must hold too. The function reads
+    accounts_supportgrant, which staff cannot write (see docs/decisions/).
+    """
+    return migrations.RunSQL(
+        sql=f"""
+            CREATE POLICY under_grant ON {table} AS RESTRICTIVE FOR SELECT TO {STAFF}
+                USING ({GRANTED});
+        """,
+        reverse_sql=f"DROP POLICY under_grant ON {table};",
     )

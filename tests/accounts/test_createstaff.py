@@ -21,10 +21,15 @@ def _no_limits_used_up():
     cache.clear()
 
 
-def createstaff(*arguments):
+def createstaff(*arguments, roles=("support",)):
     out = io.StringIO()
-    call_command("createstaff", *arguments, stdout=out)
+    given = [part for role in roles for part in ("--role", role)]
+    call_command("createstaff", *arguments, *given, stdout=out)
     return out.getvalue()
+
+
+def duties(email):
+    return set(User.objects.get(email=email).groups.values_list("name", flat=True))
 
 
 def test_a_new_member_of_staff_is_no_superuser_and_sets_a_password_by_mail():
@@ -83,3 +88,29 @@ def test_an_address_that_somebody_else_has_confirmed_is_refused(acme):
 
     with pytest.raises(CommandError, match="confirmed"):
         createstaff("--email", "sam@example.com", "--name", "Sam")
+
+
+def test_roles_are_groups_and_running_again_changes_them():
+    createstaff("--email", "sam@example.com", "--name", "Sam", roles=["privacy", "finance"])
+    assert duties("sam@example.com") == {"privacy officer", "finance"}
+
+    said = createstaff("--email", "sam@example.com", "--name", "Sam", roles=["support"])
+
+    assert duties("sam@example.com") == {"support"}
+    assert "(support)" in said
+
+
+@pytest.mark.parametrize("role", [[], ["superuser"], ["owner"]])
+def test_without_a_role_that_there_is_nobody_is_made(role):
+    with pytest.raises(CommandError):
+        createstaff("--email", "sam@example.com", "--name", "Sam", roles=role)
+
+    assert not User.objects.filter(email="sam@example.com").exists()
+
+
+def test_a_superuser_who_becomes_staff_is_one_no_more(acme):
+    User.objects.filter(pk=acme.owner.pk).update(is_superuser=True)
+
+    createstaff("--email", acme.owner.email, "--name", "Somebody")
+
+    assert not User.objects.get(pk=acme.owner.pk).is_superuser

@@ -6,13 +6,15 @@ They are functions, so that the mutation tests can ask them again after breaking
 from django.apps import apps
 from psycopg import Connection
 
-from llmcost.tenancy.rls import ACCOUNT
+from llmcost.tenancy.grants import STAFF_READS_UNDER_GRANT
+from llmcost.tenancy.rls import ACCOUNT, GRANTED
 
 # Tables without rows of an account, each with its reason.
 GLOBAL_TABLES = {
     "account_emailaddress": "allauth: a person's address, above accounts",
     "account_emailconfirmation": "allauth: as above",
     "accounts_session": "found by a random key, or by the person whose it is",
+    "accounts_staffact": "what our staff did: our side of the trail, numbers only",
     "accounts_user": "a person may belong to several accounts",
     "accounts_user_groups": "Django: unused by customers",
     "accounts_user_user_permissions": "Django: unused by customers",
@@ -51,6 +53,7 @@ EXTRA_POLICIES = {
     ("accounts_account", "staff_reads", "llmcost_staff"),
     ("accounts_membership", "staff_reads", "llmcost_staff"),
     ("accounts_membership", "own_memberships", "public"),
+    ("accounts_supportgrant", "staff_reads", "llmcost_staff"),
     ("projects_project", "staff_reads", "llmcost_staff"),
     ("projects_apikey", "staff_reads", "llmcost_staff"),
     ("projects_apikey", "presented_key", "public"),
@@ -64,6 +67,7 @@ ORACLE_FREE = {
     "billing_overage_pkey": "a number nobody chooses",
     "accounts_auditevent_pkey": "a number nobody chooses",
     "accounts_membership_pkey": "a number nobody chooses",
+    "accounts_supportgrant_pkey": "a number nobody chooses",
     "projects_project_pkey": "a number nobody chooses",
     "projects_apikey_pkey": "a number nobody chooses",
     "privacy_notice_pkey": "a number nobody chooses",
@@ -72,7 +76,7 @@ ORACLE_FREE = {
 }
 # What only the worker touches, and what it may do there besides the application.
 WORKERS_OWN = ("djstripe_", "billing_stripe_inbox")
-DEFINER_FUNCTIONS = {"llmcost_event_partitions"}
+DEFINER_FUNCTIONS = {"llmcost_event_partitions", "llmcost_calls_by_month"}
 
 _TABLES = """
     SELECT c.relname, c.relrowsecurity, c.relforcerowsecurity, c.relispartition
@@ -108,6 +112,10 @@ def wrong_policies(connection: Connection) -> set[str]:
         own = _as_stored(connection, f"{column} = {ACCOUNT}")
         if found is None or found != ("PERMISSIVE", ["public"], "ALL", own, own):
             offenders.add(f"{name}: own_rows is missing or says something else")
+    for table in STAFF_READS_UNDER_GRANT:
+        guard = policies.pop((table, "under_grant"), None)
+        if guard != ("RESTRICTIVE", ["llmcost_staff"], "SELECT", f"({GRANTED})", None):
+            offenders.add(f"{table}: open to staff without a grant")
     for (table, name), (_, roles, command, _using, _check) in policies.items():
         if (table, name, roles[0]) not in EXTRA_POLICIES or command != "SELECT":
             offenders.add(f"{table}: unknown policy {name}")
@@ -134,6 +142,8 @@ def grants_beyond_rows(connection: Connection) -> set[str]:
             allowed = rows if table.startswith(WORKERS_OWN) else set()
         else:
             allowed = rows if grantee == "llmcost_app" else set()
+        if grantee == "llmcost_staff" and table in STAFF_READS_UNDER_GRANT:
+            allowed = {"SELECT"}
         if privilege not in allowed:
             offenders.add(f"{grantee} may {privilege} {table}")
     return offenders
@@ -166,6 +176,20 @@ def unguarded_mirror(connection: Connection) -> set[str]:
             "AND tgtype = 1 + 2 + 4 + 16 AND tgqual IS NULL AND tgattr = '') "
             'OR NOT EXISTS (SELECT FROM billing_stripe_kept k WHERE k."table" = relname))'
         )
+    }
+
+
+def read_by_staff(connection: Connection) -> set[str]:
+    """Tenant tables of which staff may read anything and that neither show themselves to staff by
+    a policy of their own nor are guarded by the customer's grant."""
+    shown = {table for table, name, _ in EXTRA_POLICIES if name == "staff_reads"}
+    return {
+        f"{table}: staff may read it"
+        for (table,) in connection.execute(
+            "SELECT DISTINCT table_name FROM information_schema.column_privileges "
+            "WHERE grantee = 'llmcost_staff' AND table_schema = 'public'"
+        )
+        if table not in GLOBAL_TABLES and table not in shown | STAFF_READS_UNDER_GRANT
     }
 
 
@@ -231,6 +255,7 @@ CHECKS = (
     grants_beyond_rows,
     open_mirror,
     unguarded_mirror,
+    read_by_staff,
     granted_partitions,
     loose_objects,
     oracles,

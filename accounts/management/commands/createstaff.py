@@ -9,7 +9,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.validators import validate_email
 from django.urls import reverse
 
+from accounts.duties import Duty
 from accounts.staff import AddressTaken, make_staff
+
+# As one types them; the groups have longer names.
+ROLES = {"support": Duty.SUPPORT, "privacy": Duty.PRIVACY, "finance": Duty.FINANCE}
 
 
 class Command(BaseCommand):
@@ -17,7 +21,7 @@ class Command(BaseCommand):
 
     help = (
         "Make a user who may use the support admin, or let an existing user; the address counts "
-        "as confirmed. Never makes a superuser."
+        "as confirmed. Never makes a superuser. Run again to change the roles."
     )
     requires_system_checks: list[str] = []
 
@@ -25,16 +29,30 @@ class Command(BaseCommand):
         parser.add_argument("--email", required=True)
         parser.add_argument("--name", required=True, help="of a new user; others keep theirs")
         parser.add_argument(
+            "--role",
+            required=True,
+            action="append",
+            choices=sorted(ROLES),
+            help="what the person may see and do; may be given several times",
+        )
+        parser.add_argument(
             "--password-stdin", action="store_true", help="read a password from standard input"
         )
 
     def handle(
-        self, *_args: Any, email: str, name: str, password_stdin: bool, **_options: Any
+        self,
+        *_args: Any,
+        email: str,
+        name: str,
+        role: list[str],
+        password_stdin: bool,
+        **_options: Any,
     ) -> None:
         password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
         try:
             validate_email(email)
-            staff = make_staff(email=email, name=name, password=password)
+            duties = {ROLES[one] for one in role}
+            staff = make_staff(email=email, name=name, duties=duties, password=password)
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from None
         except AddressTaken:
@@ -45,4 +63,8 @@ class Command(BaseCommand):
             if staff.has_password
             else f"set a password at {settings.PUBLIC_URL}{reverse('account_reset_password')}"
         )
-        self.stdout.write(f"{done} {staff.user.email}, who may use the admin; {how}.")
+        roles = " and ".join(sorted(duties))
+        self.stdout.write(
+            f"{done} {staff.user.email} ({roles}), who may use the admin: {how}, then set up a"
+            " second factor."
+        )
