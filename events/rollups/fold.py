@@ -14,8 +14,8 @@ from llmcost.tenancy.context import tenant
 logger = logging.getLogger(__name__)
 
 # About half a second of work. An account with more waiting has its next turn at the next tick, so
-# that a busy one neither keeps others waiting nor takes more than half a core from ingest.
-CALLS_AT_ONCE = 75_000
+# that a busy one neither keeps others waiting nor takes more than a quarter of a core from ingest.
+CALLS_AT_ONCE = 50_000
 # An account that was busy is looked at again soon, a silent one at the latest after an hour:
 # ingest brings the next look forward, and if that note is lost this finds the deltas.
 AT_ONCE, SOON, AT_THE_LATEST = timedelta(0), timedelta(seconds=2), timedelta(hours=1)

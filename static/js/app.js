@@ -1,3 +1,13 @@
+// No page keeps anything in the browser. A script that could (htmx notes the address it is at) finds
+// storage refused, as in a browser that blocks it, and does without.
+for (const storage of ["localStorage", "sessionStorage"]) {
+  Object.defineProperty(window, storage, {
+    get() {
+      throw new DOMException("This site stores nothing here.", "SecurityError");
+    },
+  });
+}
+
 // Copy buttons: `<button data-copy="ID" hidden>` copies the text of the element with that id.
 // `<button data-print hidden>` prints the page. They are hidden until this file runs, so that nobody meets a button that does nothing.
 const SHOW_RESULT_MS = 2000;
