@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from events.reports import spans
 from events.reports.charts import (
     CHARACTER,
+    GAP,
     HEIGHT,
     NARROW,
     PLOT,
@@ -51,6 +52,11 @@ def bars(draw):
     )
 
 
+def parts_of(column):
+    """The drawn parts of a bar, from the bottom."""
+    return [rect for rect in column.findall("rect") if (rect.get("class") or "").startswith("bar")]
+
+
 def numbers_of(node, *names):
     return [float(node.get(name).rstrip("%")) for name in names]
 
@@ -82,9 +88,66 @@ def test_every_bar_has_a_title_and_every_amount_a_part(chart):
 
     assert [column.find("title").text for column in columns] == list(chart.titles)
     for place, column in enumerate(columns):
-        drawn = [rect for rect in column.findall("rect") if "bar" in (rect.get("class") or "")]
-        assert len(drawn) == sum(values[place] > 0 for _, values in chart.parts)
-        assert all(float(rect.get("height")) > 0 for rect in drawn)
+        assert [rect.get("class") for rect in parts_of(column)] == [
+            f"bar s{colour}" for colour, values in chart.parts if values[place] > 0
+        ]
+        assert all(float(rect.get("height")) > 0 for rect in parts_of(column))
+
+
+def test_a_part_is_drawn_as_high_as_it_is_dear():
+    chart = Bars(
+        name="Spend", labels=["a", "b"], titles=["a", "b"],
+        parts=[(1, [Decimal(40), Decimal(10)]), (2, [Decimal(0), Decimal(20)])],
+        before=[Decimal(0)] * 2, anchor=1,
+    )  # fmt: skip
+
+    first, second = ET.fromstring(stacked_bars(chart)).findall("svg")[1].findall("g")
+
+    bottom = TOP + PLOT
+    edges = [
+        [(float(rect.get("y")), float(rect.get("y")) + float(rect.get("height"))) for rect in found]
+        for found in (parts_of(first), parts_of(second))
+    ]
+    # The scale ends at $40; a part ends a gap below the next one's beginning.
+    assert edges[0] == [(TOP, pytest.approx(bottom, abs=GAP))]
+    assert edges[1] == [
+        (pytest.approx(bottom - PLOT / 4, abs=GAP), pytest.approx(bottom, abs=GAP)),
+        (
+            pytest.approx(bottom - PLOT * 3 / 4, abs=GAP),
+            pytest.approx(bottom - PLOT / 4, abs=GAP),
+        ),
+    ]
+
+
+@given(bars())
+def test_only_what_is_there_is_drawn_beside_the_bars(chart):
+    drawn = stacked_bars(chart)
+
+    assert ("url(#hatch)" in drawn) == (chart.running is not None and bool(chart.parts))
+    assert ('class="previous"' in drawn) == any(chart.before)
+
+
+@given(bars())
+def test_the_label_of_the_anchor_is_always_shown(chart):
+    shown = ET.fromstring(stacked_bars(chart)).findall("svg")[1].findall("text")
+
+    assert shown[-1].text == chart.labels[chart.anchor]
+    assert shown[-1].get("class") is None, "hidden on a narrow screen"
+
+
+@pytest.mark.parametrize(
+    ("value", "step", "text"),
+    [
+        ("0", "1", "$0"),
+        ("0.0025", "0.0025", "$0.0025"),
+        ("0.5", "0.5", "$0.50"),
+        ("40", "10", "$40"),
+        ("7.50", "2.5", "$7.50"),
+        ("12500", "2500", "$12.5\N{NO-BREAK SPACE}k"),
+    ],
+)
+def test_the_axis_is_labelled_with_no_more_places_than_it_needs(value, step, text):
+    assert axis_label(Decimal(value), Decimal(step)) == text
 
 
 @given(st.lists(COSTS, min_size=1, max_size=9))
