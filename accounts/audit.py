@@ -20,6 +20,8 @@ ACTIONS: Mapping[str, str] = {
     "member.factor_removed": "removed a second factor",
     "member.recovery_codes_renewed": "made new recovery codes",
     "account.closed_under_16": "closed the account: its only member was under 16",
+    "data.erasure_asked": "asked for a deletion",
+    "data.erased": "finished a deletion",
     "key.created": "made a key",
     "key.rotated": "replaced a key by a new one",
     "key.revoked": "revoked a key",

@@ -20,6 +20,7 @@ class Installation:
     secret_key: str
     key_peppers: list[str]
     encryption_keys: list[str]
+    erasure_secret: str
     owner_password: str
     app_password: str
     worker_password: str
@@ -77,6 +78,7 @@ def _fresh() -> Installation:
         secret_key=secrets.token_urlsafe(48),
         key_peppers=[secrets.token_urlsafe(32)],
         encryption_keys=[base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()],
+        erasure_secret=secrets.token_urlsafe(32),
         owner_password=secrets.token_urlsafe(24),
         app_password=secrets.token_urlsafe(24),
         worker_password=secrets.token_urlsafe(24),

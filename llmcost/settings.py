@@ -50,6 +50,13 @@ ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS", installation.encryption_keys)
 DATABASE_ROLE = env.str(
     "LLMCOST_DATABASE_ROLE", "app", validate=validate.OneOf(("app", "worker", "owner"))
 )
+# With this, receipts of deletions are signed and what was erased is named without being readable.
+ERASURE_SECRET = env.str("ERASURE_SECRET", installation.erasure_secret)
+# What was erased, so that a restored backup is made to forget it again: keep it apart from backups.
+ERASURE_LOG = Path(env.str("ERASURE_LOG", str(DATA_DIR / "erasures.jsonl")))
+# Promised in the privacy policy: what is erased is gone from backups after so many days.
+BACKUP_DIR = Path(env.str("BACKUP_DIR", str(DATA_DIR / "backups")))
+BACKUP_DAYS = env.int("BACKUP_DAYS", 30)
 
 # --- Apps and requests -----------------------------------------------------------------------
 INSTALLED_APPS = [

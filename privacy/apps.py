@@ -9,6 +9,15 @@ class PrivacyConfig(AppConfig):
     def ready(self) -> None:
         """Record what a person accepts when they open an account."""
         from accounts.services import account_opened  # noqa: PLC0415 - needs the app registry
+        from llmcost.web.health import add_check  # noqa: PLC0415 - likewise
         from privacy.policy.acceptance import record_acceptance  # noqa: PLC0415 - likewise
 
         account_opened.connect(record_acceptance, dispatch_uid="privacy.acceptance")
+        add_check("erasures", _erasures)
+
+
+def _erasures() -> str:
+    """Say whether this database has forgotten all that was erased, or was restored since."""
+    from privacy.tombstones import is_behind  # noqa: PLC0415 - needs the app registry
+
+    return "restored: run manage.py after_restore" if is_behind() else "ok"

@@ -4,6 +4,35 @@ from django.db import models
 from django.db.models.functions import Now
 
 from accounts.models import Account, User
+from privacy.deletion_models import (
+    AppliedTombstone,
+    ClockWatch,
+    Erasure,
+    Purge,
+    Receipt,
+    ReceiptHead,
+    RefusedUser,
+)
+
+__all__ = [
+    "AppliedTombstone",
+    "ClockWatch",
+    "DataRequest",
+    "Erasure",
+    "Kind",
+    "Message",
+    "Notice",
+    "Publication",
+    "Purge",
+    "Receipt",
+    "ReceiptHead",
+    "Referral",
+    "RefusedUser",
+    "RequestStep",
+    "State",
+    "Thread",
+    "Topic",
+]
 
 
 class Publication(models.Model):

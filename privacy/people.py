@@ -1,5 +1,6 @@
-"""Deleting a person at once: somebody under 16 who was reported to us."""
+"""Forgetting a person: who belongs to no account any more, and who is under 16, at once."""
 
+import secrets
 from datetime import timedelta
 
 from django.db import transaction
@@ -13,7 +14,48 @@ from llmcost.tenancy.context import signed_in, tenant
 from privacy.correspondence import services as letters
 from privacy.errors import WrongState
 from privacy.models import DataRequest, Kind
+from privacy.plan import tables
 from privacy.requests import services as requests
+
+
+@transaction.atomic
+def forget_if_alone(user: User) -> bool:
+    """Forget a person who belongs to no account any more; say whether that was so."""
+    if user.is_staff:
+        return False
+    with signed_in(user.pk):
+        if Membership.objects.filter(user_id=user.pk).exists():
+            return False
+    forget(user)
+    return True
+
+
+@transaction.atomic
+def forget(user: User) -> None:
+    """Delete what belongs to a person alone: addresses, second factors, sessions, letters.
+
+    The row itself is emptied and stays: rows of companies that the person has left, which nobody
+    can see from here, may still refer to its number, and a number is nobody.
+    """
+    letters.erase_threads_of(user.email)
+    of_accounts = {table.name for table in tables()}
+    for relation in User._meta.related_objects:
+        model = relation.related_model
+        if model._meta.db_table in of_accounts or relation.many_to_many:
+            continue
+        rows = model._base_manager.filter(**{relation.field.name: user.pk})
+        if relation.on_delete is CASCADE:
+            rows.delete()
+        else:
+            rows.update(**{relation.field.name: None})
+    user.groups.clear()
+    user.user_permissions.clear()
+    user.name, user.email = "", f"{secrets.token_hex(16)}@deleted.invalid"
+    user.set_unusable_password()
+    user.is_active = False
+    user.last_login = user.accepted_policy_at = None
+    user.accepted_policy_version = user.accepted_terms_version = ""
+    user.save()
 
 
 @transaction.atomic
@@ -35,20 +77,17 @@ def delete_child(request: DataRequest, email: str, *, by: User) -> None:
     for account_id in accounts:
         with tenant(account_id):
             _leave(account_id, user)
-    letters.erase_threads_of(user.email)
-    user.delete()
+    forget(user)
     requests.note_deletion(request, by=by)
 
 
 def _leave(account_id: int, user: User) -> None:
     """Take a person out of every row of an account that names them."""
     is_alone = not Membership.objects.filter(account_id=account_id).exclude(user=user).exists()
-    for relation in User._meta.get_fields(include_hidden=True):  # noqa: SLF001 - documented
+    for relation in User._meta.get_fields(include_hidden=True):
         if not relation.one_to_many or "account" not in _fields(relation.related_model):
             continue
-        rows = relation.related_model._base_manager.filter(  # noqa: SLF001 - documented
-            account_id=account_id
-        )
+        rows = relation.related_model._base_manager.filter(account_id=account_id)
         rows = rows.filter(**{relation.field.name: user})
         if relation.on_delete is CASCADE:
             rows.delete()
@@ -63,4 +102,4 @@ def _leave(account_id: int, user: User) -> None:
 
 
 def _fields(model: type[Model]) -> set[str]:
-    return {field.name for field in model._meta.fields}  # noqa: SLF001 - documented
+    return {field.name for field in model._meta.fields}

@@ -29,6 +29,21 @@ _PROOF = Declared(
     Retention.ALWAYS,
 )
 
+_REQUEST = Declared(
+    Category.ACTIVITY,
+    Subject.CUSTOMER,
+    "deleting what was asked for",
+    Basis.LEGAL_DUTY,
+    Retention.ACCOUNT,
+)
+_RECEIPT = Declared(
+    Category.ACTIVITY,
+    Subject.NOBODY,
+    "proof that something was deleted; names nobody",
+    Basis.LEGAL_DUTY,
+    Retention.ALWAYS,
+)
+
 INVENTORY: Inventory = {
     "privacy_publication": technical(
         "id kind version effective is_announced published_at told_up_to",
@@ -90,5 +105,44 @@ INVENTORY: Inventory = {
             Basis.LEGITIMATE_INTEREST,
             Retention.DAY,
         ),
+    ),
+    "privacy_erasure": {
+        **columns(
+            """id public_id account_id project_id scope mode start end user_ref refuse_later
+            requested_by requested_at state expected counts attempts is_again done_at
+            receipt_number""",
+            _REQUEST,
+        ),
+        **columns(
+            "user_id stand_in",
+            Declared(
+                Category.END_USER_ID,
+                Subject.END_USER,
+                "deleting what was asked for; forgotten when it is done",
+                Basis.LEGAL_DUTY,
+                Retention.MINUTES,
+            ),
+        ),
+    },
+    "privacy_refuseduser": columns(
+        "id account_id project_id user_ref since",
+        Declared(
+            Category.END_USER_ID,
+            Subject.END_USER,
+            "refusing later calls of an erased user; a keyed hash",
+            Basis.PROCESSOR,
+            Retention.ACCOUNT,
+        ),
+    ),
+    "privacy_purge": columns(
+        "account_id account_public_id due_at started_at counts done_at receipt_number", _RECEIPT
+    ),
+    "privacy_receipt": columns("number kind account_ref text sha256 signature made_at", _RECEIPT),
+    "privacy_receipthead": columns("id number sha256", _RECEIPT),
+    "privacy_appliedtombstone": technical(
+        "id", "making a restored backup forget again", Retention.ALWAYS
+    ),
+    "privacy_clockwatch": technical(
+        "id seen_at steady_since", "purging by no clock that has jumped", Retention.ALWAYS
     ),
 }

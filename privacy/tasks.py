@@ -5,6 +5,7 @@ import logging
 from celery import shared_task
 
 from llmcost import clock
+from privacy import erasure, purge
 from privacy.analytics import counter
 from privacy.correspondence import services as correspondence
 from privacy.policy import publication
@@ -46,3 +47,18 @@ def forget_letters() -> None:
 def forget_visitors() -> None:
     """Close the days that are over, also when no page was viewed since."""
     counter.close_days(clock.now().date())
+
+
+@shared_task(name="privacy.tasks.erase_due")
+def erase_due() -> None:
+    """Work off the deletions that were asked for."""
+    erasure.erase_due()
+
+
+@shared_task(name="privacy.tasks.purge_due")
+def purge_due() -> None:
+    """Purge the closed accounts whose thirty days are over."""
+    try:
+        purge.purge_due_accounts()
+    except purge.ClockHasJumped:
+        return  # noted; the next look decides

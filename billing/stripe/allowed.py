@@ -180,7 +180,7 @@ def rule_of(model: type[models.Model]) -> Rule:
         known[EVENT_COLUMN] = EVENT_DATA
     blank: dict[str, Any] = {}
     paths: dict[str, Paths] = {}
-    for field in model._meta.concrete_fields:  # noqa: SLF001 - Django's own name for it
+    for field in model._meta.concrete_fields:
         if field.is_relation or field.column in COLUMNS or not isinstance(field, _HOLDS_TEXT):
             continue
         if field.column in known:

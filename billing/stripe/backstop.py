@@ -54,5 +54,5 @@ def install(using: str = "default", **_signal: Any) -> None:
 
 def _row(model: type[Model]) -> KeptOfStripe:
     rule = rule_of(model)
-    table = model._meta.db_table  # noqa: SLF001 - Django's own name for it
+    table = model._meta.db_table
     return KeptOfStripe(table=table, blank=dict(rule.blank), paths=dict(rule.paths))

@@ -28,7 +28,7 @@ def arm() -> None:
 
 def minimise_before_save(sender: type[Model], instance: Model, **_signal: Any) -> None:
     """Leave on the instance what its table may keep, so that no statement carries the rest."""
-    if sender._meta.app_label != "djstripe":  # noqa: SLF001 - Django's own name for it
+    if sender._meta.app_label != "djstripe":
         return
     rule = rule_of(sender)
     for column, nothing in rule.blank.items():

@@ -98,6 +98,10 @@ class EmbeddedPostgres:
         """The superuser's URL: the kernel vouches for who we are, so there is no password."""
         return f"postgresql://{ADMIN}@/{ADMIN}?host={quote(str(self.socket_dir), safe='')}"
 
+    def program(self, name: str) -> Path:
+        """Return the path of one of the server's programs, such as pg_dump; no user is needed."""
+        return self._binaries / name
+
     @property
     def pid(self) -> int | None:
         """The running postmaster of this cluster, if there is one."""

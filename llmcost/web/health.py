@@ -1,5 +1,6 @@
 """Whether this process lives, and whether the installation works."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from django.db import connection
@@ -17,6 +18,14 @@ HEARTBEAT_MAX_AGE = timedelta(seconds=30)
 OPEN = {"authentication_classes": [], "permission_classes": [], "renderer_classes": [JSONRenderer]}
 
 _migrated = False
+# What an app wants looked at before the installation counts as ready, by name; each returns "ok"
+# or what is wrong. Asked only once database and migrations are there.
+_further: dict[str, Callable[[], str]] = {}
+
+
+def add_check(name: str, check: Callable[[], str]) -> None:
+    """Have /readyz ask an app's own check as well."""
+    _further[name] = check
 
 
 @require_GET
@@ -34,6 +43,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
         checks["database"] = "ok"
         if checks["migrations"] == "ok":
             checks["worker"] = "ok" if _worker_beats() else "silent"
+            checks |= {name: check() for name, check in _further.items()}
     except Exception as error:
         if not is_database_down(error):
             raise

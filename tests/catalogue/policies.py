@@ -37,6 +37,11 @@ GLOBAL_TABLES = {
     "privacy_usecount": "our own analytics, about nobody",
     "privacy_visitorcount": "our own analytics, about nobody",
     "privacy_visitormark": "our own analytics: numbers that only today's secret makes",
+    "privacy_appliedtombstone": "ids of deletions that this database has, for a restored one",
+    "privacy_clockwatch": "the clock",
+    "privacy_purge": "ids and counts of purges; they outlive the account",
+    "privacy_receipt": "proof of deletions, about nobody; it outlives the account",
+    "privacy_receipthead": "the newest receipt",
     "privacy_datarequest": "asked of us by people with and without an account; names nobody",
     "privacy_message": "letters to us, sealed; most who write have no account",
     "privacy_publication": "versions of our own documents",
@@ -66,6 +71,9 @@ ORACLE_FREE = {
     "billing_invoice_pkey": "a number nobody chooses",
     "billing_overage_pkey": "a number nobody chooses",
     "accounts_auditevent_pkey": "a number nobody chooses",
+    "erasure_public_id_once": "122 random bits",
+    "privacy_erasure_pkey": "a number nobody chooses",
+    "privacy_refuseduser_pkey": "a number nobody chooses",
     "accounts_membership_pkey": "a number nobody chooses",
     "accounts_supportgrant_pkey": "a number nobody chooses",
     "projects_project_pkey": "a number nobody chooses",
@@ -76,7 +84,11 @@ ORACLE_FREE = {
 }
 # What only the worker touches, and what it may do there besides the application.
 WORKERS_OWN = ("djstripe_", "billing_stripe_inbox")
-DEFINER_FUNCTIONS = {"llmcost_event_partitions", "llmcost_calls_by_month"}
+DEFINER_FUNCTIONS = {
+    "llmcost_event_partitions",
+    "llmcost_calls_by_month",
+    "llmcost_purge_kept_trail",
+}
 
 _TABLES = """
     SELECT c.relname, c.relrowsecurity, c.relforcerowsecurity, c.relispartition

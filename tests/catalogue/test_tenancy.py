@@ -51,6 +51,8 @@ TENANT_TABLES = [
     "billing_invoice",
     "billing_overage",
     "accounts_supportgrant",
+    "privacy_erasure",
+    "privacy_refuseduser",
     "projects_project",
     "projects_apikey",
     "events_event",

@@ -1,0 +1,67 @@
+"""Which tables hold an account's rows, in the order in which they can be emptied.
+
+Asked of the live database and of the inventory, never written down a second time: a table that
+somebody adds tomorrow is purged without a change here, or stays because its declaration says that
+the law wants it kept.
+"""
+
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+
+from django.db import connection
+
+from llmcost.inventory import Retention
+from llmcost.models import DueWork, OutgoingMail
+from privacy.inventory.registry import declared_columns
+
+# Emptied by their own name below, because they are no tenant tables; or they outlive the account.
+ELSEWHERE = {DueWork._meta.db_table, OutgoingMail._meta.db_table, "privacy_purge"}
+# Deleted last, when nothing refers to it any more.
+ACCOUNT = "accounts_account"
+
+_TABLES = """
+    SELECT c.relname::text,
+        EXISTS (SELECT FROM pg_attribute p
+                WHERE p.attrelid = c.oid AND p.attname = 'project_id' AND NOT p.attisdropped)
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'account_id'
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+      AND NOT c.relispartition AND NOT a.attisdropped
+      AND a.atttypid = 'bigint'::regtype  -- Stripe has accounts of its own, with names
+"""
+_REFERENCES = """
+    SELECT DISTINCT conrelid::regclass::text, confrelid::regclass::text FROM pg_constraint
+    WHERE contype = 'f' AND connamespace = 'public'::regnamespace AND conrelid <> confrelid
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table with rows of accounts."""
+
+    name: str
+    has_project: bool
+    is_kept: bool
+
+
+def tables() -> list[Table]:
+    """Return every table with an `account_id`, those that refer to others before the others."""
+    with connection.cursor() as cursor:
+        cursor.execute(_TABLES)
+        found: dict[str, bool] = dict(cursor.fetchall())
+        cursor.execute(_REFERENCES)
+        references = cursor.fetchall()
+    order: TopologicalSorter[str] = TopologicalSorter(dict.fromkeys(found, ()))
+    for child, parent in references:
+        if child in found and parent in found:
+            order.add(parent, child)
+    return [
+        Table(name, found[name], is_kept_by_law(name))
+        for name in order.static_order()
+        if name not in ELSEWHERE
+    ]
+
+
+def is_kept_by_law(table: str) -> bool:
+    """Say whether the inventory declares the table's rows as records that tax law wants kept."""
+    declared = declared_columns(table) or {}
+    return any(column.retention == Retention.BILLING for column in declared.values())

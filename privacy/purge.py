@@ -1,0 +1,279 @@
+"""The end of a closed account: thirty days after it, everything goes that no law wants kept.
+
+Work goes account by account inside that account's own context, in bounded batches, each its own
+transaction that also counts what is gone. So it may be killed at any moment, run twice, late or
+at once, and goes on where it stopped. Only when a second look, on a new connection, finds nothing
+is there a receipt.
+"""
+
+import logging
+from datetime import datetime, timedelta
+
+from django.db import connection, transaction
+from django.db.models.functions import Now
+
+from accounts.models import Account, Membership, Role, User
+from llmcost import clock, outbox
+from llmcost.models import DueWork, OutgoingMail
+from llmcost.tenancy import due
+from llmcost.tenancy.context import tenant
+from privacy import receipts, tombstones
+from privacy.models import ClockWatch, Purge
+from privacy.people import forget_if_alone
+from privacy.plan import ACCOUNT, Table, tables
+from privacy.tombstones import TombstoneLine
+
+logger = logging.getLogger(__name__)
+
+PURGE = "purge"
+WARNINGS = (timedelta(days=7), timedelta(days=1))
+BATCH = 10_000
+# A clock that leaps so far between two looks has been set; what is due by it may not be due.
+LEAP_BACK, LEAP_AHEAD = timedelta(hours=1), timedelta(days=1)
+# How long it must then run evenly before it is believed, and how far ours may differ from it.
+PROBATION, TOLERANCE = timedelta(hours=1), timedelta(hours=1)
+RETRY = timedelta(minutes=10)
+
+
+class ClockHasJumped(Exception):
+    """The database's clock was set: nothing is purged until it has run evenly for an hour."""
+
+
+# --- When it begins and when it is taken back ------------------------------------------------
+def plan_purge(account: Account) -> None:
+    """Fix the date: the next look is at the first warning. In the closing's transaction."""
+    if account.purge_due_at is None:
+        raise ValueError("only a closed account is purged")
+    Purge.objects.update_or_create(
+        account_id=account.pk,
+        defaults={"account_public_id": account.public_id, "due_at": account.purge_due_at},
+    )
+    due.schedule(PURGE, account.pk, account.purge_due_at - WARNINGS[0])
+
+
+def cancel_purge(account: Account) -> None:
+    """Take the date back: the account came again before it. In the reopening's transaction."""
+    Purge.objects.filter(account_id=account.pk, started_at=None).delete()
+    DueWork.objects.filter(kind=PURGE, account_id=account.pk).delete()
+
+
+# --- The task --------------------------------------------------------------------------------
+def purge_due_accounts() -> int:
+    """Warn and purge whoever's time has come; return how many accounts are gone.
+
+    Raises ClockHasJumped, after having noted the new time.
+    """
+    now = _trusted_now()
+    gone = 0
+    for account_id in due.accounts_due(PURGE, now):
+        leased_until = now + RETRY
+        due.lease(PURGE, account_id, leased_until)
+        planned = Purge.objects.filter(account_id=account_id).first()
+        if planned is None or planned.done_at:
+            DueWork.objects.filter(kind=PURGE, account_id=account_id).delete()
+        elif planned.due_at > now:
+            _warn(account_id, planned.due_at, now)
+            later = [planned.due_at - ahead for ahead in WARNINGS if planned.due_at - ahead > now]
+            due.postpone(
+                PURGE,
+                account_id,
+                leased_until=leased_until,
+                until=min([*later, planned.due_at]),
+            )
+        else:
+            purge(account_id)
+            gone += 1
+    return gone
+
+
+def _trusted_now() -> datetime:
+    """Return the database's time, unless it or ours was set lately."""
+    jumped = False
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT now()")
+            now: datetime = cursor.fetchone()[0]
+        watch, _ = ClockWatch.objects.select_for_update().get_or_create(
+            pk=1, defaults={"seen_at": now, "steady_since": now - PROBATION}
+        )
+        gap = now - watch.seen_at
+        if not -LEAP_BACK <= gap <= LEAP_AHEAD:
+            watch.steady_since = now
+        watch.seen_at = now
+        watch.save()
+        jumped = now - watch.steady_since < PROBATION or abs(clock.now() - now) > TOLERANCE
+    if jumped:
+        logger.warning("purge_waits_for_the_clock")
+        raise ClockHasJumped
+    return now
+
+
+def _warn(account_id: int, due_at: datetime, now: datetime) -> None:
+    """Mail the owners, once for each warning whose time has come."""
+    ahead = min((one for one in WARNINGS if due_at - one <= now), default=None)
+    if ahead is None:
+        return
+    with tenant(account_id):
+        account = Account.objects.get(pk=account_id)
+        owners = User.objects.filter(
+            memberships__account_id=account_id, memberships__role=Role.OWNER
+        )
+        for owner in owners:
+            outbox.post(
+                "privacy/email/purge_warning",
+                owner.email,
+                {"user": owner, "account": account, "due_at": due_at, "days": ahead.days},
+                account_id=account_id,
+                once=f"purge:{account_id}:{due_at.isoformat()}:{ahead.days}:{owner.pk}",
+            )
+
+
+# --- The deletion ----------------------------------------------------------------------------
+def purge(account_id: int, *, is_again: bool = False) -> None:
+    """Delete everything of an account whose date has come. Safe to repeat after any kill.
+
+    `is_again` after a restore: the tombstone is there already, and counts once all is gone again.
+
+    Raises LookupError if it is not due: not closed, reopened, or too early by the database's clock.
+    """
+    planned = _begin(account_id, is_again=is_again)
+    if planned.done_at:
+        return
+    plan = tables()
+    _part_with_people(account_id)
+    for table in plan:
+        if not table.is_kept:
+            _empty(account_id, table)
+    _delete_the_rest(account_id)
+    connection.close()  # the second look trusts nothing that the first has cached
+    left = _left(account_id, plan)
+    if left:
+        raise LookupError(f"rows were left in {', '.join(sorted(left))}")
+    _finish(account_id, [table.name for table in plan if table.is_kept])
+
+
+def _begin(account_id: int, *, is_again: bool) -> Purge:
+    planned = Purge.objects.filter(account_id=account_id, due_at__lte=Now()).first()
+    if planned is None:
+        raise LookupError("this account is not due")
+    if planned.started_at is None:
+        with tenant(account_id):
+            # The lock keeps reopening out from here on.
+            account = (
+                Account.objects.select_for_update()
+                .filter(pk=account_id, closed_at__isnull=False, purge_due_at__lte=Now())
+                .first()
+            )
+            if account is None:
+                raise LookupError("this account is not due")
+            if not is_again:
+                _bury(account)
+            planned.started_at = clock.now()
+            planned.save(update_fields=["started_at"])
+    return planned
+
+
+def _bury(account: Account) -> None:
+    line = TombstoneLine(
+        id=receipts.reference("purge", account.public_id),
+        scope="account",
+        at=clock.now().isoformat(),
+        account=receipts.reference("account", account.public_id),
+    )
+    tombstones.bury(line)
+    tombstones.mark_applied(line.id)
+
+
+def _part_with_people(account_id: int) -> None:
+    """Delete the memberships one by one, and with each the person who has no other."""
+    while True:
+        with tenant(account_id):
+            membership = (
+                Membership.objects.filter(account_id=account_id).select_related("user").first()
+            )
+            if membership is None:
+                return
+            membership.delete()
+            _count(account_id, "accounts_membership", 1)
+            if forget_if_alone(membership.user):
+                _count(account_id, "accounts_user", 1)
+
+
+def _empty(account_id: int, table: Table) -> None:
+    """Delete an account's rows of one table, batch by batch."""
+    # ctid is not unique over partitions, which does not matter: the account is named as well.
+    statement = f"""
+        DELETE FROM {table.name} WHERE account_id = %(account)s AND ctid = ANY(ARRAY(
+            SELECT ctid FROM {table.name} WHERE account_id = %(account)s LIMIT %(limit)s))
+    """
+    while _holds(account_id, table):
+        with tenant(account_id), connection.cursor() as cursor:
+            cursor.execute("SELECT has_table_privilege(%s, 'DELETE')", [table.name])
+            if cursor.fetchone()[0]:
+                cursor.execute(statement, {"account": account_id, "limit": BATCH})
+                _count(account_id, table.name, cursor.rowcount)
+            else:
+                # What we may add to only: its owner deletes, and only for an account that is due.
+                cursor.execute("SELECT llmcost_purge_kept_trail(%s)", [table.name])
+                _count(account_id, table.name, cursor.fetchone()[0])
+
+
+def _holds(account_id: int, table: Table) -> bool:
+    with tenant(account_id), connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT EXISTS (SELECT FROM {table.name} WHERE account_id = %s)", [account_id]
+        )
+        return cursor.fetchone()[0]
+
+
+def _delete_the_rest(account_id: int) -> None:
+    with tenant(account_id), connection.cursor() as cursor:
+        # Not by Django, which would look for rows to delete with it, also in tables that stay.
+        cursor.execute("DELETE FROM accounts_account WHERE id = %s", [account_id])
+        _count(account_id, ACCOUNT, cursor.rowcount)
+        DueWork.objects.filter(account_id=account_id).exclude(kind=PURGE).delete()
+        OutgoingMail.objects.filter(account_id=account_id).delete()
+
+
+def _count(account_id: int, table: str, rows: int) -> None:
+    """Add to the counts in the transaction that deletes, so that they are exact."""
+    if not rows:
+        return
+    planned = Purge.objects.select_for_update().get(account_id=account_id)
+    planned.counts[table] = planned.counts.get(table, 0) + rows
+    planned.save(update_fields=["counts"])
+
+
+def _left(account_id: int, plan: list[Table]) -> set[str]:
+    left = {table.name for table in plan if not table.is_kept and _holds(account_id, table)}
+    with tenant(account_id):
+        if Account.objects.filter(pk=account_id).exists():
+            left.add(ACCOUNT)
+    if DueWork.objects.filter(account_id=account_id).exclude(kind=PURGE).exists():
+        left.add(DueWork._meta.db_table)
+    if OutgoingMail.objects.filter(account_id=account_id).exists():
+        left.add(OutgoingMail._meta.db_table)
+    return left
+
+
+@transaction.atomic
+def _finish(account_id: int, kept: list[str]) -> None:
+    planned = Purge.objects.select_for_update().get(account_id=account_id)
+    if planned.done_at or planned.account_public_id is None:
+        return
+    receipt = receipts.issue(
+        "purge",
+        planned.account_public_id,
+        {
+            "due_at": planned.due_at.isoformat(),
+            "started_at": planned.started_at.isoformat() if planned.started_at else None,
+            "verified_at": clock.now().isoformat(),
+            "deleted": planned.counts,
+            "kept": dict.fromkeys(kept, "tax law: billing records"),
+        },
+    )
+    planned.done_at, planned.receipt_number = clock.now(), receipt.number
+    planned.account_public_id = None
+    planned.save()
+    DueWork.objects.filter(kind=PURGE, account_id=account_id).delete()
+    logger.info("account_purged", extra={"receipt": receipt.number})

@@ -1,0 +1,106 @@
+"""Receipts of deletions: what was asked, done and checked, signed and chained, about nobody.
+
+Each carries the SHA-256 of the one before it, so that none can be changed or dropped unseen, and
+an Ed25519 signature that anybody can check with the public key (docs/receipts.md). They outlive
+the account: whose they are is told by a keyed hash of its public id, which only we and who knows
+that id can make.
+"""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from django.conf import settings
+from django.db import transaction
+
+from llmcost import clock
+from privacy.models import Receipt, ReceiptHead
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+def reference(*parts: str | int | UUID) -> str:
+    """Return the keyed hash by which receipts and tombstones name a thing (64 hex digits).
+
+    It stays the same for as long as this installation keeps its secret, in every backup.
+    """
+    text = "\0".join(str(part) for part in parts)
+    return hmac.new(settings.ERASURE_SECRET.encode(), text.encode(), hashlib.sha256).hexdigest()
+
+
+@transaction.atomic
+def issue(kind: str, account: UUID, body: Mapping[str, Any]) -> Receipt:
+    """Write the next receipt of the chain. `body` holds counts and times, never an identifier."""
+    # The head is locked first, so that receipts which are made at once stand one behind the other.
+    ReceiptHead.objects.get_or_create(pk=1, defaults={"number": 0})
+    head = ReceiptHead.objects.select_for_update().get(pk=1)
+    whole = {
+        "number": head.number + 1,
+        "kind": kind,
+        "account": reference("account", account),
+        "made_at": clock.now().isoformat(),
+        "previous_sha256": head.sha256,
+        **body,
+    }
+    text = _encode(whole)
+    receipt = Receipt.objects.create(
+        number=whole["number"],
+        kind=kind,
+        account_ref=whole["account"],
+        text=text.decode(),
+        sha256=hashlib.sha256(text).hexdigest(),
+        signature=base64.b64encode(_key().sign(text)).decode(),
+    )
+    head.number, head.sha256 = receipt.number, receipt.sha256
+    head.save(update_fields=["number", "sha256"])
+    return receipt
+
+
+def receipts_of(account: UUID) -> list[Receipt]:
+    """Return the receipts of an account, newest first; known by its public id alone."""
+    found = Receipt.objects.filter(account_ref=reference("account", account))
+    return list(found.order_by("-number"))
+
+
+def broken_links() -> list[int]:
+    """Return the numbers of receipts whose text, signature or link to the one before is wrong."""
+    broken, previous = [], ""
+    public = _key().public_key()
+    for receipt in Receipt.objects.order_by("number").iterator():
+        text = receipt.text.encode()
+        whole = msgspec.json.decode(text)
+        try:
+            public.verify(base64.b64decode(receipt.signature), text)
+            is_signed = True
+        except Exception:  # noqa: BLE001 - whatever is wrong with it, it is not ours
+            is_signed = False
+        sound = (
+            is_signed
+            and hashlib.sha256(text).hexdigest() == receipt.sha256
+            and whole["previous_sha256"] == previous
+            and whole["number"] == receipt.number
+        )
+        if not sound:
+            broken.append(receipt.number)
+        previous = receipt.sha256
+    head = ReceiptHead.objects.filter(pk=1).first()
+    if head is not None and head.sha256 != previous:
+        broken.append(head.number)  # the newest is missing
+    return broken
+
+
+def public_key() -> str:
+    """Return the key with which anybody checks a signature: 32 bytes in base 64."""
+    raw = _key().public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return base64.b64encode(raw).decode()
+
+
+def _key() -> Ed25519PrivateKey:
+    seed = hashlib.sha256(b"receipts\0" + settings.ERASURE_SECRET.encode()).digest()
+    return Ed25519PrivateKey.from_private_bytes(seed)
