@@ -13,12 +13,12 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import reverse
+from django.urls import is_valid_path, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods
 
 from accounts import support_access
-from accounts.errors import AccountReadOnly, MissingRight, SupportMayOnlyLook
+from accounts.errors import AccountReadOnly, MissingRight, OtherAccount, SupportMayOnlyLook
 from accounts.models import Account, Membership
 from accounts.rights import Right, may
 from llmcost import clock
@@ -29,6 +29,10 @@ View = Callable[..., HttpResponse]
 
 # In the session: in which of their accounts somebody works now.
 CURRENT_ACCOUNT = "account_id"
+# How every form and every request of htmx says in which account its page was opened: the field
+# stands beside Django's token (`accounts.templatetags.marked_forms`), the header in app.html.
+OPENED_IN_FIELD, OPENED_IN_HEADER = "opened_in", "X-Opened-In"
+BILLING_PAGE = "/account/billing/"
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
@@ -41,7 +45,9 @@ def member_page(
     that was not just done. `while_read_only` lets the view change something although the account
     is closed or suspended. Staff whom the customer lets look see the pages of READ_USAGE, and every
     look is recorded. Signed-out visitors are led to the sign-in page. Raises NotFound for a
-    user without account, MissingRight, AccountReadOnly.
+    user without account, MissingRight, AccountReadOnly, OtherAccount.
+
+    The view carries its `right`, so that a test can try every page as every role.
     """
 
     def decorate(view: View) -> View:
@@ -50,10 +56,11 @@ def member_page(
         def inside(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             if (customers := support_access.looked_at(request)) is not None:
                 return _shown_to_support(view, right, customers, request, *args, **kwargs)
-            membership = membership_of(request)
+            request.membership = membership_of(request)
+            membership = request.membership
             with tenant(membership.account_id):
-                request.membership = membership
                 request.account = Account.objects.get(pk=membership.account_id)
+                _require_same_account(request)
                 if not may(membership.role, right):
                     raise MissingRight(membership.get_role_display(), right)
                 changes = request.method not in SAFE_METHODS
@@ -63,6 +70,7 @@ def member_page(
                     require_fresh(request)
                 return view(request, *args, **kwargs)
 
+        inside.right = right
         return inside
 
     return decorate
@@ -72,6 +80,7 @@ def person_page(*, fresh: bool = False) -> Callable[[View], View]:
     """Run a view that is about the signed-in person, whatever account they are in or not in.
 
     `request.account` and `request.membership` are set for the side bar, None without an account.
+    The view carries `right` as that of member_page does: None, because everybody has it.
     """
 
     def decorate(view: View) -> View:
@@ -87,6 +96,7 @@ def person_page(*, fresh: bool = False) -> Callable[[View], View]:
                 require_fresh(request)
             return view(request, *args, **kwargs)
 
+        inside.right = None
         return require_http_methods(["GET", "HEAD", "POST"])(inside)
 
     return decorate
@@ -125,11 +135,45 @@ def membership_of(request: HttpRequest) -> Membership:
     return membership
 
 
+def memberships_of(request: HttpRequest) -> list[Membership]:
+    """Return every place of the signed-in user, the oldest first; asked once a request."""
+    if not hasattr(request, "memberships"):
+        with signed_in(request.user.pk):
+            own = Membership.objects.filter(user_id=request.user.pk).order_by("pk")
+            request.memberships = list(own)
+    return request.memberships
+
+
 def _current_membership(request: HttpRequest) -> Membership | None:
-    with signed_in(request.user.pk):
-        own = list(Membership.objects.filter(user_id=request.user.pk).order_by("pk"))
+    own = memberships_of(request)
     chosen = request.session.get(CURRENT_ACCOUNT)
     return next((one for one in own if one.account_id == chosen), own[0] if own else None)
+
+
+def enter(request: HttpRequest, account_id: int) -> None:
+    """Work in this account from now on, in a session with a new key."""
+    request.session[CURRENT_ACCOUNT] = account_id
+    request.session.cycle_key()
+
+
+def home_of(role: str) -> str:
+    """Return the page with which a member of this role begins."""
+    if may(role, Right.READ_USAGE):
+        return settings.LOGIN_REDIRECT_URL
+    return BILLING_PAGE if is_valid_path(BILLING_PAGE) else reverse("accounts:team")
+
+
+def _require_same_account(request: HttpRequest) -> None:
+    """Refuse what a page of another account sends: its tab was open when the user switched.
+
+    Only a person of several accounts can be mistaken, so only they must say it. Raises
+    OtherAccount.
+    """
+    opened_in = request.headers.get(OPENED_IN_HEADER) or request.POST.get(OPENED_IN_FIELD)
+    if opened_in is None and (request.method in SAFE_METHODS or len(memberships_of(request)) == 1):
+        return
+    if opened_in != str(request.account.public_id):
+        raise OtherAccount
 
 
 # --- Is it still them? -----------------------------------------------------------------------

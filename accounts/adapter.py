@@ -59,10 +59,14 @@ class AccountAdapter(DefaultAccountAdapter):
     def save_user(
         self, request: HttpRequest, user: User, form: BaseForm, commit: bool = True
     ) -> User:
-        """Make the user and open the company's account, in the transaction of the sign-up form."""
+        """Make the user and open the company's account, in the transaction of the sign-up form.
+
+        Who signs up by an invitation is asked for no company and gets no account of their own.
+        """
         user.name = form.cleaned_data["name"]
         super().save_user(request, user, form, commit)
-        open_account(user=user, company=form.cleaned_data["company"])
+        if "company" in form.cleaned_data:
+            open_account(user=user, company=form.cleaned_data["company"])
         return user
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:

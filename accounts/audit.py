@@ -12,6 +12,16 @@ from accounts.models import Actor, AuditEvent, User
 # Every act that is recorded, as the page says it. An app that adds an act adds its line here.
 ACTIONS: Mapping[str, str] = {
     "account.opened": "opened the account",
+    "account.closed": "closed the account",
+    "account.reopened": "reopened the account",
+    "account.ownership_transferred": "transferred the ownership",
+    "member.invited": "invited somebody",
+    "member.invitation_resent": "sent an invitation again",
+    "member.invitation_withdrawn": "withdrew an invitation",
+    "member.joined": "joined by invitation",
+    "member.role_changed": "changed the role of a member",
+    "member.removed": "removed a member",
+    "member.left": "left the account",
     "member.signed_in": "signed in",
     "member.password_changed": "changed the password",
     "member.password_reset": "chose a new password by a link sent by mail",

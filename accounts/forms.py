@@ -52,7 +52,8 @@ class SignUpForm(allauth.SignupForm):
         super().__init__(*args, **kwargs)
         _plain(self)
         self.fields["name"].widget.attrs["autocomplete"] = "name"
-        self.fields["company"].widget.attrs["autocomplete"] = "organization"
+        if "company" in self.fields:
+            self.fields["company"].widget.attrs["autocomplete"] = "organization"
         self.fields["password1"].help_text = HELP
 
     def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
@@ -69,6 +70,18 @@ class SignUpForm(allauth.SignupForm):
                 self.account_already_exists = True
         make_password(self.cleaned_data["password1"])
         return super().try_save(request)
+
+
+class InvitedSignUpForm(SignUpForm):
+    """Sign-up by an invitation: it knows the company and the address, which cannot be changed."""
+
+    company = None
+    field_order = ("name", "email", "password1", "accept")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["email"].disabled = True
+        self.fields["email"].help_text = "The invitation is for this address."
 
 
 class SignInForm(allauth.LoginForm):

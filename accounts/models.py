@@ -132,10 +132,66 @@ class Membership(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(name="membership_once", fields=["account", "user"]),
+            # With the account's row locked for every change, there is exactly one.
+            models.UniqueConstraint(
+                name="membership_one_owner", fields=["account"], condition=models.Q(role=Role.OWNER)
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.user_id} in {self.account_id}"
+
+
+class InvitationQuerySet(models.QuerySet["Invitation"]):
+    """Sets of invitations."""
+
+    def open(self) -> "InvitationQuerySet":
+        """Those that are neither accepted nor withdrawn; they may have expired."""
+        return self.filter(accepted_at=None, withdrawn_at=None)
+
+
+class Invitation(models.Model):
+    """A place in an account, offered to one e-mail address by a link that works once.
+
+    We hold a hash of the link's token: who reads this table cannot join by it.
+    """
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="+")
+    email = models.EmailField("Email", max_length=254)
+    role = models.CharField("Role", max_length=20, choices=Role.choices)
+    token_hash = models.CharField(max_length=64, help_text="SHA-256 of the link's token.")
+    invited_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True)
+    withdrawn_at = models.DateTimeField(null=True)
+
+    objects = InvitationQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="invitation_token_once", fields=["token_hash"]),
+            models.UniqueConstraint(
+                "account",
+                Lower("email"),
+                name="invitation_open_once",
+                condition=models.Q(accepted_at=None, withdrawn_at=None),
+            ),
+            models.CheckConstraint(
+                name="invitation_not_to_own", condition=~models.Q(role=Role.OWNER)
+            ),
+            models.CheckConstraint(
+                name="invitation_ended_once",
+                condition=models.Q(accepted_at=None) | models.Q(withdrawn_at=None),
+            ),
+        ]
+
+    def has_expired(self, at: datetime) -> bool:
+        """Say whether its seven days are over at that moment."""
+        return self.expires_at <= at
+
+    def __str__(self) -> str:
+        return f"{self.role} in {self.account_id}"
 
 
 class Actor(models.TextChoices):

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from accounts import person_views, support_views
+from accounts import account_views, person_views, support_views, team_views
 
 app_name = "accounts"
 urlpatterns: list[URLPattern] = [
@@ -11,4 +11,16 @@ urlpatterns: list[URLPattern] = [
     path("security/sessions/<slug:handle>/end/", person_views.end, name="end_session"),
     path("security/support/", support_views.support, name="support"),
     path("security/support/end/", support_views.support_end, name="support-end"),
+    # --- The account ------------------------------------------------------------------------
+    path("switch/", team_views.switch, name="switch"),
+    path("team/", team_views.members, name="team"),
+    path("team/invitations/", team_views.invitations, name="invitations"),
+    path("team/invitations/<int:invitation>/resending/", team_views.resending, name="resend"),
+    path("team/invitations/<int:invitation>/withdrawal/", team_views.withdrawal, name="withdraw"),
+    path("team/members/<int:member>/role/", team_views.role, name="role"),
+    path("team/members/<int:member>/removal/", team_views.removal, name="remove"),
+    path("team/leaving/", team_views.leaving, name="leave"),
+    path("team/ownership/", team_views.ownership, name="ownership"),
+    path("close/", account_views.close, name="close"),
+    path("close/reopening/", account_views.reopening, name="reopen"),
 ]

@@ -93,6 +93,23 @@ INVENTORY: Inventory = {
             Retention.ACCOUNT,
         ),
     ),
+    "accounts_invitation": {
+        **columns("email", _member(Category.CONTACT, "inviting to an account")),
+        **columns(
+            "token_hash",
+            _member(Category.CREDENTIAL, "recognising an invitation (hash, not the link)"),
+        ),
+        **columns(
+            "id account_id role invited_by_id created_at expires_at accepted_at withdrawn_at",
+            Declared(
+                Category.SETTING,
+                Subject.MEMBER,
+                "who was invited to which account",
+                Basis.CONTRACT,
+                Retention.ACCOUNT,
+            ),
+        ),
+    },
     # Third-party tables about people.
     "account_emailaddress": columns(
         "id email verified primary user_id", _member(Category.CONTACT, "verifying the address")

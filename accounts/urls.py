@@ -5,7 +5,7 @@ code finds them. Pages of our own about a person stand in `page_urls`.
 from allauth.account import views as allauth
 from django.urls import path, re_path
 
-from accounts import person_views, views
+from accounts import person_views, team_views, views
 from accounts.access import person_page
 
 personal, fresh = person_page(), person_page(fresh=True)
@@ -16,6 +16,12 @@ urlpatterns = [
     path("login/second-factor/", views.SecondFactorView.as_view(), name="mfa_authenticate"),
     path("login/passkey/", views.PasskeySignInView.as_view(), name="mfa_login_webauthn"),
     path("logout/", allauth.logout, name="account_logout"),
+    path("invitation/<str:token>/", team_views.invitation, name="invitation"),
+    path(
+        "invitation/<str:token>/signup/",
+        team_views.InvitedSignUpView.as_view(),
+        name="invited_signup",
+    ),
     path("inactive/", allauth.account_inactive, name="account_inactive"),
     path("confirm-email/", allauth.email_verification_sent, name="account_email_verification_sent"),
     re_path(

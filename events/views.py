@@ -8,8 +8,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from accounts.access import member_page
-from accounts.rights import Right
+from accounts.access import home_of, member_page
+from accounts.rights import Right, may
 from events.reports import panels
 from events.reports.first_event import first_event
 from events.reports.overview import fingerprint, overview, params_from_form, query_from_params
@@ -25,13 +25,26 @@ PATIENCE_SECONDS = 60
 # --- Overview --------------------------------------------------------------------------------
 @require_safe
 @vary_on_headers("HX-Request")
+@member_page(Right.READ_TEAM)
+def home(request: HttpRequest) -> HttpResponse:
+    """GET /app/: the first project's overview; who may not see what calls cost begins elsewhere."""
+    if not may(request.membership.role, Right.READ_USAGE):
+        return redirect(home_of(request.membership.role))
+    return _overview(request, first_project(request))
+
+
+@require_safe
+@vary_on_headers("HX-Request")
 @member_page(Right.READ_USAGE)
-def overview_page(request: HttpRequest, project: str = "") -> HttpResponse:
-    """GET /app/, /app/<project>/: the page; to a live page that has `seen` all of it, 204.
+def overview_page(request: HttpRequest, project: str) -> HttpResponse:
+    """GET /app/<project>/: the page; to a live page that has `seen` all of it, 204.
 
     Its bare address leads a project without any event to the page that helps to send one.
     """
-    owner = project_for(request, project) if project else first_project(request)
+    return _overview(request, project_for(request, project))
+
+
+def _overview(request: HttpRequest, owner: Project) -> HttpResponse:
     if (chosen := params_from_form(request.GET)) is not None:
         return redirect(request.path + chosen)
     query = query_from_params(request.GET, owner)

@@ -42,6 +42,13 @@ def paying_customer(customer_id: str) -> Iterator[None]:
 
 
 @contextmanager
+def presenting_invitation(token_hash: str) -> Iterator[None]:
+    """Run a transaction that sees the one invitation whose token has this hash, if there is one."""
+    with _setting("llmcost_invitation", "llmcost.invitation", token_hash):
+        yield
+
+
+@contextmanager
 def support_staff() -> Iterator[None]:
     """Run a transaction as the role of support staff, which sees no event of anybody."""
     nested = connection.in_atomic_block

@@ -8,7 +8,9 @@ from allauth.mfa.models import Authenticator
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from accounts.models import Membership, Role, User
 from accounts.sessions import _handle
+from accounts.team import invite
 from llmcost.tenancy.context import tenant
 from privacy.requests.services import ask_as_member
 from projects.models import Scope
@@ -20,7 +22,7 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 # names the project), static files, the admin (tried in its own tests).
 NAMELESS = re.compile(
     r"^(healthz|readyz|api/|admin/|static/|v1/|privacy/|terms/|dev/|login/|logout/|signup/|inactive/"
-    r"|confirm-email/|email/|password/|reauthenticate/|contact/|app/$|account/[^<]*$"
+    r"|confirm-email/|email/|password/|reauthenticate/|contact/|invitation/|app/$|account/[^<]*$"
     r"|billing/webhook/$|$)"
 )
 # Pages about whoever asks: they name nothing, so a stranger sees his own.
@@ -32,6 +34,8 @@ RANDOM = {
     "pk": 987_654_321,
     "handle": "0" * 32,
     "reference": "NOSUCHNO",
+    "member": 987_654_321,
+    "invitation": 987_654_321,
 }
 
 
@@ -67,6 +71,14 @@ def secret(acme, api):
         row, key = issue_key(
             project, name="Secret", scopes=[Scope.INGEST, Scope.READ], by=acme.owner
         )
+        invited = invite(
+            acme.account.pk, email="canary@acme.example", role=Role.MEMBER, by=acme.owner
+        )
+        second = Membership.objects.create(
+            account=acme.account,
+            user=User.objects.create(email="bob@acme.example"),
+            role=Role.MEMBER,
+        )
     api(key, "POST", "/v1/events", {**CALL, "feature": "CANARY", "user_id": "CANARY"})
     asked = ask_as_member(acme.owner, kind="objection", text="CANARY")
     passkey = Authenticator.objects.create(
@@ -79,6 +91,8 @@ def secret(acme, api):
         "pk": passkey.pk,
         "reference": asked.reference,
         "handle": _handle(acme.client.session.session_key),
+        "member": second.pk,
+        "invitation": invited.pk,
     }
 
 

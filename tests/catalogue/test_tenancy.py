@@ -46,6 +46,7 @@ MUTATIONS = {
 TENANT_TABLES = [
     "accounts_account",
     "accounts_auditevent",
+    "accounts_invitation",
     "accounts_membership",
     "billing_account",
     "billing_invoice",

@@ -1,0 +1,40 @@
+"""Pages of an account as a whole: its end and the way back."""
+
+from http import HTTPStatus
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts import services
+from accounts.access import member_page
+from accounts.rights import Right
+from accounts.team_forms import ClosingForm
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@member_page(Right.OWN_ACCOUNT, fresh=True, while_read_only=True)
+def close(request: HttpRequest) -> HttpResponse:
+    """GET, POST /account/close/: asks for the company's name, then closes."""
+    form = ClosingForm(request.POST or None, account=request.account)
+    page = {"section": "Close account", "form": form, "days": services.KEPT_AFTER_CLOSING.days}
+    if request.method == "POST" and form.is_valid():
+        if services.close_account(request.account.pk, by=request.user):
+            messages.success(request, "The account is closed. Its keys are refused from now on.")
+        else:
+            messages.info(request, "The account was closed already.")
+        return redirect("accounts:close")
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
+    return render(request, "accounts/close.html", page, status=status)
+
+
+@require_POST
+@member_page(Right.OWN_ACCOUNT, while_read_only=True)
+def reopening(request: HttpRequest) -> HttpResponse:
+    """POST /account/close/reopening/"""
+    if services.reopen_account(request.account.pk, by=request.user):
+        messages.success(request, "The account is open again, with everything it held.")
+    else:
+        messages.info(request, "The account is open already.")
+    return redirect("accounts:team")

@@ -1,0 +1,372 @@
+"""Who belongs to an account: every write to members and invitations.
+
+Each begins with the account's row locked and the actor's right asked again behind that lock. So
+two of them at once cannot leave an account without its owner or pass the plan's limit, and
+somebody who is being removed cannot invite a last guest.
+"""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from allauth.account.models import EmailAddress
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.urls import reverse
+
+from accounts import audit
+from accounts.errors import (
+    AlreadyInvited,
+    AlreadyMember,
+    ForAnotherAddress,
+    InvitationOver,
+    MembersLimit,
+    MissingRight,
+    NotAMember,
+    OwnerStays,
+    TooManyInvitations,
+)
+from accounts.limits import member_limit
+from accounts.models import Account, Invitation, Membership, Role, User
+from accounts.rights import Right, may
+from llmcost import clock, outbox
+from llmcost.errors import NotFound
+from llmcost.tenancy.context import presenting_invitation, tenant
+
+INVITATION_LASTS = timedelta(days=7)
+# Sent within a day by one account: nobody shall write to strangers through us.
+MOST_INVITATIONS_A_DAY = 100
+DAY = timedelta(days=1)
+
+
+def lock_account(account_id: int, *, by: User, right: Right) -> Account:
+    """Return the account with its row locked, after asking whether `by` still has the right.
+
+    Raises NotAMember, MissingRight.
+    """
+    account = Account.objects.select_for_update(no_key=True).get(pk=account_id)
+    actor = Membership.objects.filter(account_id=account_id, user=by).first()
+    if actor is None:
+        raise NotAMember
+    if not may(actor.role, right):
+        raise MissingRight(actor.get_role_display(), right)
+    return account
+
+
+# --- Invitations -----------------------------------------------------------------------------
+@transaction.atomic
+def invite(account_id: int, *, email: str, role: Role, by: User) -> Invitation:
+    """Offer a place to whoever has this address, for seven days.
+
+    Raises AlreadyMember, AlreadyInvited, MembersLimit, TooManyInvitations.
+    """
+    account = lock_account(account_id, by=by, right=Right.MANAGE_TEAM)
+    email = email.lower()
+    if _members_with(account_id, email).exists():
+        raise AlreadyMember
+    earlier = Invitation.objects.open().filter(account_id=account_id, email=email).first()
+    if earlier and not earlier.has_expired(clock.now()):
+        raise AlreadyInvited
+    if earlier:
+        _withdraw([earlier])
+    _require_room(account_id, open_invitations=_waiting(account_id).count())
+    token = secrets.token_urlsafe(32)
+    invitation = Invitation.objects.create(
+        account=account,
+        email=email,
+        role=role,
+        token_hash=hash_of(token),
+        invited_by=by,
+        expires_at=_end(account_id),
+    )
+    _mail(invitation, token, account=account, by=by)
+    audit.record(account_id, "member.invited", by=by, subject=_number(invitation), role=role)
+    return invitation
+
+
+@transaction.atomic
+def resend_invitation(account_id: int, invitation_id: int, *, by: User) -> Invitation:
+    """Send an open invitation with a new link, for seven days from now; the old link ends.
+
+    Raises NotFound, TooManyInvitations.
+    """
+    account = lock_account(account_id, by=by, right=Right.MANAGE_TEAM)
+    invitation = _open_invitation(account_id, invitation_id)
+    waiting = _waiting(account_id).exclude(pk=invitation.pk)
+    _require_room(account_id, open_invitations=waiting.count())
+    token = secrets.token_urlsafe(32)
+    invitation.token_hash, invitation.expires_at = hash_of(token), _end(account_id)
+    invitation.save(update_fields=["token_hash", "expires_at"])
+    _mail(invitation, token, account=account, by=by)
+    audit.record(account_id, "member.invitation_resent", by=by, subject=_number(invitation))
+    return invitation
+
+
+@transaction.atomic
+def withdraw_invitation(account_id: int, invitation_id: int, *, by: User) -> Invitation:
+    """Take an open invitation back: its link says so from now on. Raises NotFound."""
+    lock_account(account_id, by=by, right=Right.MANAGE_TEAM)
+    invitation = _open_invitation(account_id, invitation_id)
+    _withdraw([invitation])
+    audit.record(account_id, "member.invitation_withdrawn", by=by, subject=_number(invitation))
+    return invitation
+
+
+def withdraw_open_invitations(account_id: int, *, by: User) -> int:
+    """Take back every open invitation of a locked account; return how many there were."""
+    found = list(Invitation.objects.open().filter(account_id=account_id))
+    _withdraw(found)
+    for one in found:
+        audit.record(account_id, "member.invitation_withdrawn", by=by, subject=_number(one))
+    return len(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a presented link offers, as the page before the acceptance shows it."""
+
+    account_id: int
+    company: str
+    email: str
+    role: str
+
+
+def offer(token: str) -> Offer:
+    """Return what the link with this token offers.
+
+    Raises NotFound for a token that never was (or was replaced), InvitationOver.
+    """
+    invitation = _presented(token)
+    with tenant(invitation.account_id):
+        account = Account.objects.get(pk=invitation.account_id)
+        _require_open(invitation, account)
+    return Offer(account.pk, account.name, invitation.email, invitation.get_role_display())
+
+
+@transaction.atomic
+def accept_invitation(token: str, *, user: User) -> Membership:
+    """Make the user a member by a link that was sent to an address they have proved is theirs.
+
+    Raises NotFound, InvitationOver, ForAnotherAddress, AlreadyMember, MembersLimit.
+    """
+    account_id = _presented(token).account_id
+    with tenant(account_id):
+        account = Account.objects.select_for_update(no_key=True).get(pk=account_id)
+        # Read again behind the lock: it may have been used, replaced or withdrawn meanwhile.
+        invitation = Invitation.objects.filter(
+            account_id=account_id, token_hash=hash_of(token)
+        ).first()
+        if invitation is None:
+            raise NotFound
+        _require_open(invitation, account)
+        own = EmailAddress.objects.filter(user=user, verified=True, email=invitation.email)
+        if not own.exists():
+            raise ForAnotherAddress(invited=invitation.email, own=user.email)
+        if Membership.objects.filter(account_id=account_id, user=user).exists():
+            raise AlreadyMember("You are a member of this account already.")
+        _require_room(account_id)
+        invitation.accepted_at = clock.now()
+        invitation.save(update_fields=["accepted_at"])
+        membership = Membership.objects.create(account=account, user=user, role=invitation.role)
+        audit.record(
+            account_id,
+            "member.joined",
+            by=user,
+            subject=_number(invitation),
+            member=user,
+            role=invitation.role,
+        )
+    return membership
+
+
+# --- Members ---------------------------------------------------------------------------------
+@transaction.atomic
+def change_role(account_id: int, membership_id: int, *, role: Role, by: User) -> Membership:
+    """Give a member another role, never the owner's. Raises NotFound, OwnerStays."""
+    lock_account(account_id, by=by, right=Right.MANAGE_TEAM)
+    membership = _member(account_id, membership_id)
+    if Role.OWNER in (membership.role, role):
+        raise OwnerStays
+    before, membership.role = membership.role, role
+    if before != role:
+        membership.save(update_fields=["role"])
+        audit.record(
+            account_id,
+            "member.role_changed",
+            by=by,
+            member=membership.user,
+            before=before,
+            role=role,
+        )
+    return membership
+
+
+@transaction.atomic
+def remove_member(account_id: int, membership_id: int, *, by: User) -> Membership:
+    """End somebody's membership, and what they have offered to others.
+
+    Their next request finds no account. Raises NotFound, OwnerStays.
+    """
+    account = lock_account(account_id, by=by, right=Right.MANAGE_TEAM)
+    membership = _member(account_id, membership_id)
+    _end_membership(membership)
+    audit.record(account_id, "member.removed", by=by, member=membership.user, role=membership.role)
+    outbox.post(
+        "accounts/email/removed",
+        membership.user.email,
+        {"name": membership.user.name, "company": account.name},
+        account_id=account_id,
+    )
+    return membership
+
+
+@transaction.atomic
+def leave(account_id: int, *, user: User) -> None:
+    """End one's own membership. Raises OwnerStays."""
+    lock_account(account_id, by=user, right=Right.READ_TEAM)
+    membership = Membership.objects.get(account_id=account_id, user=user)
+    _end_membership(membership)
+    audit.record(account_id, "member.left", by=user, member=user, role=membership.role)
+
+
+@transaction.atomic
+def transfer_ownership(account_id: int, membership_id: int, *, by: User) -> Membership:
+    """Make another member the owner, at once; who was it stays as an admin.
+
+    At once, because an owner who leaves the company has to be able to hand over; both are mailed,
+    and the new owner can hand it on. Raises NotFound for somebody who is no member.
+    """
+    account = lock_account(account_id, by=by, right=Right.OWN_ACCOUNT)
+    new = _member(account_id, membership_id)
+    old = Membership.objects.select_related("user").get(account_id=account_id, role=Role.OWNER)
+    if new == old:
+        return new
+    # In this order, because the database allows one owner at a time.
+    old.role, new.role = Role.ADMIN, Role.OWNER
+    old.save(update_fields=["role"])
+    new.save(update_fields=["role"])
+    audit.record(account_id, "account.ownership_transferred", by=by, member=new.user)
+    for person in (old.user, new.user):
+        outbox.post(
+            "accounts/email/ownership",
+            person.email,
+            {"name": person.name, "company": account.name, "new": new.user, "old": old.user},
+            account_id=account_id,
+        )
+    return new
+
+
+# --- What they share -------------------------------------------------------------------------
+def hash_of(token: str) -> str:
+    """Return the hash under which an invitation stands; the token has 256 random bits."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _presented(token: str) -> Invitation:
+    presented = hash_of(token)
+    with presenting_invitation(presented):
+        invitation = Invitation.objects.filter(token_hash=presented).first()
+    if invitation is None:
+        raise NotFound(
+            "There is no such invitation. If it was sent to you again, open the newest mail."
+        )
+    return invitation
+
+
+def _require_open(invitation: Invitation, account: Account) -> None:
+    if invitation.accepted_at:
+        raise InvitationOver("This invitation was used already. Sign in to work in the account.")
+    # Before "withdrawn": closing withdraws too, and this says more.
+    if account.closed_at:
+        raise InvitationOver("The account that this invitation is for was closed.")
+    if invitation.withdrawn_at:
+        raise InvitationOver("This invitation was withdrawn. Ask whoever invited you.")
+    if invitation.has_expired(clock.now()):
+        raise InvitationOver("This invitation has expired after seven days. Ask for a new one.")
+
+
+def _require_room(account_id: int, *, open_invitations: int = 0) -> None:
+    limit = member_limit(account_id)
+    members = Membership.objects.filter(account_id=account_id).count()
+    if limit is not None and members + open_invitations >= limit:
+        raise MembersLimit(limit)
+
+
+def _waiting(account_id: int) -> QuerySet[Invitation]:
+    """Invitations that can still be accepted, so that their places are taken."""
+    return Invitation.objects.open().filter(account_id=account_id, expires_at__gt=clock.now())
+
+
+def _end(account_id: int) -> datetime:
+    """Return when an invitation that is sent now ends. Raises TooManyInvitations."""
+    now = clock.now()
+    sent_today = Invitation.objects.filter(
+        account_id=account_id, expires_at__gt=now - DAY + INVITATION_LASTS
+    )
+    if sent_today.count() >= MOST_INVITATIONS_A_DAY:
+        raise TooManyInvitations
+    return now + INVITATION_LASTS
+
+
+def _withdraw(invitations: list[Invitation]) -> None:
+    for one in invitations:
+        one.withdrawn_at = clock.now()
+        one.save(update_fields=["withdrawn_at"])
+
+
+def _open_invitation(account_id: int, invitation_id: int) -> Invitation:
+    found = Invitation.objects.open().filter(account_id=account_id, pk=invitation_id).first()
+    if found is None:
+        raise NotFound("This invitation is not open any more.")
+    return found
+
+
+def _member(account_id: int, membership_id: int) -> Membership:
+    found = (
+        Membership.objects.select_related("user")
+        .filter(account_id=account_id, pk=membership_id)
+        .first()
+    )
+    if found is None:
+        raise NotFound("This person is not a member of the account.")
+    return found
+
+
+def _members_with(account_id: int, email: str) -> QuerySet[Membership]:
+    own = EmailAddress.objects.filter(email=email, verified=True).values("user_id")
+    return Membership.objects.filter(
+        Q(user__email=email) | Q(user_id__in=own), account_id=account_id
+    )
+
+
+def _end_membership(membership: Membership) -> None:
+    if membership.role == Role.OWNER:
+        raise OwnerStays
+    offered = Invitation.objects.open().filter(
+        account_id=membership.account_id, invited_by=membership.user_id
+    )
+    _withdraw(list(offered))
+    Membership.objects.filter(account_id=membership.account_id, pk=membership.pk).delete()
+
+
+def _mail(invitation: Invitation, token: str, *, account: Account, by: User) -> None:
+    link = reverse("invitation", args=[token])
+    outbox.post(
+        "accounts/email/invitation",
+        invitation.email,
+        {
+            "company": account.name,
+            "inviter": by.name,
+            "role": invitation.get_role_display(),
+            "url": f"{settings.PUBLIC_URL}{link}",
+            "ends": invitation.expires_at,
+        },
+        account_id=account.pk,
+    )
+
+
+def _number(invitation: Invitation) -> str:
+    """Name an invitation in the trail, which names no people."""
+    return f"invitation {invitation.pk}"

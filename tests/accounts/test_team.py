@@ -1,0 +1,608 @@
+"""Who belongs to an account: invitations and every way they end, roles, removal, ownership."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from threading import Barrier, Thread
+
+import pytest
+import time_machine
+from django.core.cache import cache
+from django.db import IntegrityError, connection, connections, transaction
+from django.test import Client
+
+from accounts import limits, services, team
+from accounts.access import CURRENT_ACCOUNT
+from accounts.errors import MembersLimit, MissingRight, NotAMember, OwnerStays
+from accounts.models import Account, AuditEvent, Invitation, Membership, Role, User
+from llmcost.errors import AppError, NotFound
+from llmcost.models import OutgoingMail
+from llmcost.tenancy.context import presenting_invitation, signed_in, tenant
+from tests.conftest import open_company
+
+BEGAN = datetime(2026, 11, 20, 12, tzinfo=UTC)
+PASSWORD = "four grey horses run"
+NEWCOMER = {"name": "Bob Ross", "password1": PASSWORD, "accept": "on"}
+
+
+@pytest.fixture(autouse=True)
+def _no_limits_used_up(request):
+    if {"db", "acme", "globex", "client"} & set(request.fixturenames):
+        request.getfixturevalue("db")
+        cache.clear()
+
+
+@pytest.fixture
+def no_plan():
+    """A plan's limit, said by whoever knows plans."""
+    before = limits._limit_of
+    yield limits.ask_for_member_limit
+    limits._limit_of = before
+
+
+def link_to(address):
+    """The link of the newest mail to an address, as a path."""
+    mail = OutgoingMail.objects.filter(recipient=address).order_by("-pk").first()
+    return re.search(r"http://127\.0\.0\.1:8000(/invitation/\S+)", mail.text)[1]
+
+
+def invite(company, email="bob@acme.example", role="member"):
+    answer = company.client.post("/account/team/invitations/", {"email": email, "role": role})
+    assert answer.status_code == 302, answer.content.decode()
+    return link_to(email.lower())
+
+
+def person(email, name="Bob Ross"):
+    """Somebody with a confirmed address and no account, signed in."""
+    user = User.objects.create_user(email, PASSWORD, name=name)
+    user.emailaddress_set.create(email=email, verified=True, primary=True)
+    client = Client()
+    client.force_login(user)
+    return user, client
+
+
+def add(company, email, role):
+    """A member of a company, signed in."""
+    user, client = person(email, name=email.split("@")[0].title())
+    with tenant(company.account.pk):
+        membership = Membership.objects.create(account=company.account, user=user, role=role)
+    return membership, client
+
+
+def roles_of(company):
+    with tenant(company.account.pk):
+        found = Membership.objects.filter(account_id=company.account.pk)
+        return {one.user.email: one.role for one in found.select_related("user")}
+
+
+def actions_of(company):
+    with tenant(company.account.pk):
+        found = AuditEvent.objects.filter(account_id=company.account.pk).order_by("pk")
+        return [one.action for one in found]
+
+
+# --- Accepting -------------------------------------------------------------------------------
+def test_a_newcomer_joins_by_the_link_without_company_and_without_another_mail(acme, client):
+    link = invite(acme, role="read_only")
+
+    page = client.get(link).content.decode()
+    assert "Join <bdi>Acme</bdi>" in page
+    assert "Read-only" in page
+    signup = re.search(r'href="(/invitation/[^"]+/signup/)"', page)[1]
+    form = client.get(signup).content.decode()
+    assert re.findall(r'<label for="[^"]+">([^<]+)</label>', form) == ["Name", "Email", "Password"]
+    joined = client.post(signup, NEWCOMER)
+
+    assert (joined.status_code, joined["Location"]) == (302, "/app/")
+    user = User.objects.get(email="bob@acme.example")
+    assert user.accepted_policy_version
+    assert user.emailaddress_set.get().verified
+    assert roles_of(acme) == {"alice@acme.example": "owner", "bob@acme.example": "read_only"}
+    with signed_in(user.pk):
+        assert Membership.objects.filter(user=user).count() == 1
+    assert client.get("/account/team/").status_code == 200
+    assert actions_of(acme)[-3:] == ["member.invited", "member.joined", "member.signed_in"]
+
+
+def test_the_address_of_an_invitation_cannot_be_exchanged_on_the_form(acme, client):
+    link = invite(acme)
+
+    client.post(f"{link}signup/", {**NEWCOMER, "email": "mallory@evil.example"})
+
+    assert set(roles_of(acme)) == {"alice@acme.example", "bob@acme.example"}
+    assert not User.objects.filter(email="mallory@evil.example").exists()
+
+
+@pytest.mark.parametrize(("field", "value"), [("name", ""), ("password1", "short"), ("accept", "")])
+def test_a_refused_sign_up_by_invitation_changes_nothing(acme, client, field, value):
+    link = invite(acme)
+
+    answer = client.post(f"{link}signup/", {**NEWCOMER, field: value})
+
+    assert answer.status_code == 422
+    assert set(roles_of(acme)) == {"alice@acme.example"}
+    assert not User.objects.filter(email="bob@acme.example").exists()
+    assert client.post(f"{link}signup/", NEWCOMER).status_code == 302
+
+
+def test_who_is_signed_in_as_that_address_accepts_with_one_click_and_keeps_their_account(
+    acme, globex
+):
+    link = invite(acme, "carol@globex.example", "admin")
+
+    assert b"Join as Globex" in globex.client.get(link).content
+    before = globex.client.session.session_key
+    accepted = globex.client.post(link)
+
+    assert (accepted.status_code, accepted["Location"]) == (302, "/app/")
+    assert globex.client.session.session_key != before
+    assert globex.client.session[CURRENT_ACCOUNT] == acme.account.pk
+    assert roles_of(acme)["carol@globex.example"] == "admin"
+    assert roles_of(globex) == {"carol@globex.example": "owner"}
+
+
+def test_who_is_known_but_signed_out_is_led_to_sign_in_and_back(acme, globex, client):
+    link = invite(acme, "carol@globex.example")
+
+    page = client.get(link).content.decode()
+
+    assert f"/login/?next={link.replace('/', '%2F')}" in page.replace("&#x2F;", "/")
+    assert "/signup/" not in page.split("<main")[1].split("</main>")[0]
+    signed_in_at = client.post(
+        f"/login/?next={link}",
+        {"login": "carol@globex.example", "password": "correct horse battery"},
+    )
+    assert signed_in_at["Location"] == link
+
+
+def test_nobody_signs_up_anew_with_an_address_that_is_known(acme, globex, client):
+    link = invite(acme, "carol@globex.example")
+    before = User.objects.get(email="carol@globex.example").password
+
+    client.post(f"{link}signup/", NEWCOMER)
+
+    assert User.objects.get(email="carol@globex.example").password == before
+    assert set(roles_of(acme)) == {"alice@acme.example"}
+
+
+def test_another_address_is_told_so_and_nothing_is_half_done(acme, globex):
+    link = invite(acme)
+
+    page = globex.client.get(link)
+    answer = globex.client.post(link)
+
+    for refused in (page, answer):
+        assert refused.status_code == 403
+        text = refused.content.decode()
+        assert "This invitation is for bob@acme.example" in text
+        assert "signed in as carol@globex.example" in text
+    assert set(roles_of(acme)) == {"alice@acme.example"}
+    with tenant(acme.account.pk):
+        assert Invitation.objects.open().count() == 1
+
+
+def test_an_unconfirmed_address_is_not_ones_own(acme, globex):
+    globex.owner.emailaddress_set.create(email="bob@acme.example", verified=False, primary=False)
+    link = invite(acme)
+
+    assert globex.client.post(link).status_code == 403
+
+
+def test_a_visitor_who_accepts_is_led_to_sign_in(acme, client):
+    link = invite(acme)
+
+    assert client.post(link)["Location"] == f"/login/?next={link}"
+    assert set(roles_of(acme)) == {"alice@acme.example"}
+
+
+# --- Over ------------------------------------------------------------------------------------
+def used(company, link):
+    Client().post(f"{link}signup/", NEWCOMER)
+    return "was used already"
+
+
+def expired(company, link):
+    with tenant(company.account.pk):
+        Invitation.objects.update(expires_at=BEGAN)
+    return "has expired"
+
+
+def withdrawn(company, link):
+    with tenant(company.account.pk):
+        [one] = Invitation.objects.open()
+    company.client.post(f"/account/team/invitations/{one.pk}/withdrawal/")
+    return "was withdrawn"
+
+
+def closed(company, link):
+    with tenant(company.account.pk):
+        assert services.close_account(company.account.pk, by=company.owner)
+    return "was closed"
+
+
+@pytest.mark.parametrize("end", [used, expired, withdrawn, closed])
+def test_a_link_that_is_over_says_why_and_does_nothing(acme, end):
+    link = invite(acme)
+    words = end(acme, link)
+    before = roles_of(acme)
+    users = User.objects.count()
+    bob, bobs = (
+        person("bob@acme.example")
+        if end is not used
+        else (User.objects.get(email="bob@acme.example"), Client())
+    )
+    bobs.force_login(bob)
+    users = User.objects.count()
+
+    visitor = Client()
+    for answer in (
+        visitor.get(link),
+        visitor.get(f"{link}signup/"),
+        visitor.post(f"{link}signup/", {**NEWCOMER, "name": "Twice"}),
+        bobs.get(link),
+        bobs.post(link),
+    ):
+        assert answer.status_code == 410
+        assert words in answer.content.decode()
+    assert roles_of(acme) == before
+    assert User.objects.count() == users
+
+
+def test_an_invitation_ends_after_seven_days_and_not_before(acme):
+    with time_machine.travel(BEGAN, tick=False) as clock:
+        link = invite(acme)
+        clock.shift(timedelta(days=7) - timedelta(seconds=1))
+        assert Client().get(link).status_code == 200
+        clock.shift(timedelta(seconds=1))
+        assert Client().get(link).status_code == 410
+
+
+def test_a_new_link_ends_the_old_one_and_begins_the_seven_days_anew(acme, client):
+    with time_machine.travel(BEGAN, tick=False) as clock:
+        old = invite(acme)
+        with tenant(acme.account.pk):
+            [invitation] = Invitation.objects.open()
+        clock.shift(timedelta(days=8))
+        acme.client.post(f"/account/team/invitations/{invitation.pk}/resending/")
+        new = link_to("bob@acme.example")
+
+        assert new != old
+        assert client.get(old).status_code == 404
+        assert client.get(new).status_code == 200
+
+
+def test_who_was_invited_too_long_ago_can_be_invited_again(acme):
+    with time_machine.travel(BEGAN, tick=False) as clock:
+        old = invite(acme)
+        clock.shift(timedelta(days=8))
+        new = invite(acme)
+
+        assert "was withdrawn" in Client().get(old).content.decode()
+        assert Client().get(new).status_code == 200
+
+
+@pytest.mark.parametrize("token", ["x", "0" * 43, "%00", "ü", "a" * 5000])
+def test_a_token_that_never_was_is_not_there(acme, client, token):
+    assert client.get(f"/invitation/{token}/").status_code == 404
+    assert client.post(f"/invitation/{token}/signup/", NEWCOMER).status_code == 404
+
+
+def test_the_link_is_nowhere_in_the_account_and_in_no_log(acme, log_lines):
+    token = invite(acme).split("/")[2]
+    Client().get(f"/invitation/{token}/")
+
+    with tenant(acme.account.pk), connection.cursor() as cursor:
+        for table in ("accounts_invitation", "accounts_auditevent"):
+            cursor.execute(f"SELECT to_jsonb(t)::text FROM {table} AS t")
+            rows = "".join(row for (row,) in cursor.fetchall())
+            assert rows
+            assert token not in rows
+            if table == "accounts_auditevent":
+                assert "bob@" not in rows
+    assert token not in log_lines()
+
+
+def test_only_the_presented_invitation_is_seen(acme, globex):
+    invite(acme)
+    invite(globex, "dora@globex.example")
+
+    token = link_to("bob@acme.example").split("/")[2]
+    with presenting_invitation(team.hash_of(token)):
+        assert [one.email for one in Invitation.objects.all()] == ["bob@acme.example"]
+    assert not Invitation.objects.exists()
+
+
+# --- Inviting --------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("email", "role", "words"),
+    [
+        ("", "member", "Enter your e-mail address."),
+        ("bob@acme", "member", "This address is not complete."),
+        ("x" * 250 + "@acme.example", "member", "at most 254"),
+        ("alice@acme.example", "member", "is a member already"),
+        ("ALICE@acme.example", "member", "is a member already"),
+        ("bob@acme.example", "owner", "not one of the available choices"),
+        ("bob@acme.example", "king", "not one of the available choices"),
+    ],
+)
+def test_a_wrong_invitation_is_refused_beside_the_field(acme, email, role, words):
+    answer = acme.client.post("/account/team/invitations/", {"email": email, "role": role})
+
+    assert answer.status_code == 422
+    assert words in answer.content.decode()
+    assert not OutgoingMail.objects.exists()
+
+
+def test_an_address_has_one_open_invitation(acme):
+    invite(acme)
+
+    again = acme.client.post(
+        "/account/team/invitations/", {"email": "BOB@acme.example", "role": "admin"}
+    )
+
+    assert again.status_code == 422
+    assert "has an open invitation" in again.content.decode()
+
+
+def test_the_plans_limit_counts_open_invitations_and_is_asked_again_at_the_door(
+    acme, client, no_plan
+):
+    no_plan(lambda account_id: 2 if account_id == acme.account.pk else None)
+    link = invite(acme)
+
+    refused = acme.client.post(
+        "/account/team/invitations/", {"email": "eve@acme.example", "role": "member"}
+    )
+    assert refused.status_code == 422
+    assert "has room for 2 members" in refused.content.decode()
+    assert "2 of 2" not in refused.content.decode()
+
+    no_plan(lambda _: 1)
+    late = client.post(f"{link}signup/", NEWCOMER)
+    assert late.status_code == 409
+    assert "has room for 1 member," in late.content.decode()
+    assert not User.objects.filter(email="bob@acme.example").exists()
+
+    no_plan(lambda _: None)
+    assert client.post(f"{link}signup/", NEWCOMER).status_code == 302
+
+
+def test_nobody_writes_to_many_strangers_through_us(acme, monkeypatch):
+    monkeypatch.setattr(team, "MOST_INVITATIONS_A_DAY", 2)
+    invite(acme, "a@x.example")
+    invite(acme, "b@x.example")
+
+    answer = acme.client.post(
+        "/account/team/invitations/", {"email": "c@x.example", "role": "member"}
+    )
+
+    assert "Wait until tomorrow" in answer.content.decode()
+    assert OutgoingMail.objects.count() == 2
+
+
+def test_a_name_with_markup_is_text_in_page_and_mail(acme):
+    with tenant(acme.account.pk):
+        Account.objects.update(name="<b>Acme</b> & Söhne")
+    User.objects.filter(pk=acme.owner.pk).update(name="<script>")
+
+    link = invite(acme)
+
+    mail = OutgoingMail.objects.get()
+    assert mail.subject == "<script> invites you to <b>Acme</b> & Söhne"
+    assert "<script>" not in mail.html
+    assert "<b>Acme</b> & Söhne" in mail.text
+    assert b"<b>Acme" not in Client().get(link).content
+
+
+# --- Roles, removal, leaving -----------------------------------------------------------------
+def test_another_role_holds_from_the_next_request_on(acme):
+    membership, bob = add(acme, "bob@acme.example", Role.MEMBER)
+    assert bob.get("/app/prod/keys/").status_code == 200
+
+    acme.client.post(f"/account/team/members/{membership.pk}/role/", {"role": "billing"})
+
+    assert bob.get("/app/prod/keys/").status_code == 403
+    assert actions_of(acme)[-1] == "member.role_changed"
+    with tenant(acme.account.pk):
+        event = AuditEvent.objects.latest("pk")
+    assert (event.member_id, event.user_id) == (membership.user_id, acme.owner.pk)
+    assert event.details == {"before": "member", "role": "billing"}
+
+
+def test_removal_ends_access_at_once_and_what_they_offered(acme):
+    membership, bob = add(acme, "bob@acme.example", Role.ADMIN)
+    bob.post("/account/team/invitations/", {"email": "eve@acme.example", "role": "member"})
+    link = link_to("eve@acme.example")
+    assert bob.get("/account/team/").status_code == 200
+
+    removed = acme.client.post(f"/account/team/members/{membership.pk}/removal/")
+
+    assert removed.status_code == 302
+    for path in ("/app/", "/app/prod/", "/account/team/", "/account/close/"):
+        assert bob.get(path).status_code == 404
+    assert bob.post("/account/team/invitations/", {"email": "x@x.example"}).status_code == 404
+    assert "was withdrawn" in Client().get(link).content.decode()
+    assert bob.get("/account/").status_code == 200  # their own profile stays
+    assert OutgoingMail.objects.filter(recipient="bob@acme.example").count() == 1
+    again = acme.client.post(f"/account/team/members/{membership.pk}/removal/")
+    assert again.status_code == 404
+
+
+def test_who_leaves_is_out_and_can_come_back_by_invitation_only(acme):
+    _, bob = add(acme, "bob@acme.example", Role.MEMBER)
+
+    assert bob.post("/account/team/leaving/").status_code == 302
+
+    assert bob.get("/app/").status_code == 404
+    assert actions_of(acme)[-1] == "member.left"
+    link = invite(acme)
+    assert bob.post(link).status_code == 302
+    assert bob.get("/app/prod/keys/").status_code == 200
+
+
+def test_the_owner_stays(acme):
+    with tenant(acme.account.pk):
+        own = Membership.objects.get(user=acme.owner)
+    _, admin = add(acme, "bob@acme.example", Role.ADMIN)
+
+    answers = [
+        acme.client.post("/account/team/leaving/"),
+        acme.client.post(f"/account/team/members/{own.pk}/removal/"),
+        acme.client.post(f"/account/team/members/{own.pk}/role/", {"role": "member"}),
+        admin.post(f"/account/team/members/{own.pk}/removal/"),
+        admin.post(f"/account/team/members/{own.pk}/role/", {"role": "member"}),
+    ]
+
+    for answer in answers:
+        assert answer.status_code == 409
+        assert "Transfer the ownership first" in answer.content.decode()
+    assert roles_of(acme)["alice@acme.example"] == "owner"
+
+
+def test_nobody_becomes_owner_by_a_change_of_role(acme):
+    membership, _ = add(acme, "bob@acme.example", Role.ADMIN)
+
+    answer = acme.client.post(f"/account/team/members/{membership.pk}/role/", {"role": "owner"})
+
+    assert answer.status_code == 422
+    with tenant(acme.account.pk), pytest.raises(OwnerStays):
+        team.change_role(acme.account.pk, membership.pk, role=Role.OWNER, by=acme.owner)
+
+
+# --- Ownership -------------------------------------------------------------------------------
+def test_ownership_goes_to_a_member_at_once_and_both_are_told(acme):
+    membership, bob = add(acme, "bob@acme.example", Role.BILLING)
+    before = acme.client.session.session_key
+
+    answer = acme.client.post("/account/team/ownership/", {"member": membership.pk})
+
+    assert answer.status_code == 302
+    assert acme.client.session.session_key != before
+    assert roles_of(acme) == {"alice@acme.example": "admin", "bob@acme.example": "owner"}
+    told = OutgoingMail.objects.filter(subject="Acme has a new owner")
+    assert {one.recipient for one in told} == {"alice@acme.example", "bob@acme.example"}
+    assert acme.client.get("/account/team/ownership/").status_code == 403
+    assert bob.get("/account/team/ownership/").status_code in (200, 302)
+
+
+def test_ownership_goes_to_no_stranger(acme, globex):
+    with tenant(globex.account.pk):
+        stranger = Membership.objects.get(user=globex.owner)
+    with tenant(acme.account.pk):
+        own = Membership.objects.get(user=acme.owner)
+
+    for member in (stranger.pk, own.pk, 987_654_321, "x", ""):
+        answer = acme.client.post("/account/team/ownership/", {"member": member})
+        assert answer.status_code == 422
+    assert roles_of(acme) == {"alice@acme.example": "owner"}
+
+
+def test_transfer_asks_who_it_is_again(acme):
+    session = acme.client.session
+    session["account_authentication_methods"] = []
+    session.save()
+
+    for answer in (acme.client.get("/account/team/ownership/"),
+                   acme.client.post("/account/team/ownership/", {"member": 1})):  # fmt: skip
+        assert answer.status_code == 302
+        assert answer["Location"].startswith("/reauthenticate/?next=")
+
+
+def test_the_database_refuses_a_second_owner(acme):
+    user, _ = person("bob@acme.example")
+
+    with pytest.raises(IntegrityError), transaction.atomic(), tenant(acme.account.pk):
+        Membership.objects.create(account=acme.account, user=user, role=Role.OWNER)
+
+
+def at_once(*acts):
+    """Run acts on connections of their own, begun together; return what each raised."""
+    gate, raised = Barrier(len(acts)), []
+
+    def run(act):
+        try:
+            gate.wait()
+            act()
+        except AppError as error:
+            raised.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [Thread(target=run, args=[act]) for act in acts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return raised
+
+
+def test_an_account_keeps_exactly_one_owner_whatever_happens_at_once(committed):
+    acme = open_company("Acme", "alice@acme.example")
+    bob, _ = add(acme, "bob@acme.example", Role.ADMIN)
+    eve, _ = add(acme, "eve@acme.example", Role.ADMIN)
+    account = acme.account.pk
+
+    def transfer(to):
+        def act():
+            with tenant(account):
+                team.transfer_ownership(account, to.pk, by=acme.owner)
+
+        return act
+
+    def remove(whom, by):
+        def act():
+            with tenant(account):
+                team.remove_member(account, whom.pk, by=by)
+
+        return act
+
+    raised = at_once(
+        transfer(bob), transfer(eve), remove(bob, eve.user), remove(eve, bob.user),
+        transfer(bob), transfer(eve),
+    )  # fmt: skip
+
+    assert all(isinstance(e, NotAMember | MissingRight | OwnerStays | NotFound) for e in raised)
+    assert list(roles_of(acme).values()).count("owner") == 1
+
+
+def test_a_link_used_twice_at_once_makes_one_member(committed):
+    acme = open_company("Acme", "alice@acme.example")
+    bob, _ = person("bob@acme.example")
+    with tenant(acme.account.pk):
+        team.invite(acme.account.pk, email=bob.email, role=Role.MEMBER, by=acme.owner)
+    token = link_to(bob.email).split("/")[2]
+
+    def accept():
+        team.accept_invitation(token, user=bob)
+
+    raised = at_once(*[accept] * 4)
+
+    assert len(raised) == 3
+    assert list(roles_of(acme)) == ["alice@acme.example", "bob@acme.example"]
+
+
+def test_the_limit_holds_when_many_accept_at_once(committed, no_plan):
+    acme = open_company("Acme", "alice@acme.example")
+    people = [person(f"p{n}@acme.example")[0] for n in range(4)]
+    tokens = []
+    for one in people:
+        with tenant(acme.account.pk):
+            team.invite(acme.account.pk, email=one.email, role=Role.MEMBER, by=acme.owner)
+        tokens.append(link_to(one.email).split("/")[2])
+    no_plan(lambda _: 3)
+
+    raised = at_once(*[
+        lambda token=token, one=one: team.accept_invitation(token, user=one)
+        for token, one in zip(tokens, people, strict=True)
+    ])  # fmt: skip
+
+    assert [type(error) for error in raised] == [MembersLimit] * 2
+    assert len(roles_of(acme)) == 3
+
+
+def test_who_is_removed_meanwhile_invites_nobody(acme):
+    membership, _ = add(acme, "bob@acme.example", Role.ADMIN)
+    with tenant(acme.account.pk):
+        team.remove_member(acme.account.pk, membership.pk, by=acme.owner)
+
+        with pytest.raises(NotAMember):
+            team.invite(acme.account.pk, email="x@x.example", role=Role.ADMIN, by=membership.user)
