@@ -182,11 +182,23 @@ def accept_invitation(token: str, *, user: User) -> Membership:
 
 
 # --- Members ---------------------------------------------------------------------------------
+def member(account_id: int, membership_id: int) -> Membership:
+    """Return a membership of this account. Raises NotFound alike for missing and foreign."""
+    found = (
+        Membership.objects.select_related("user")
+        .filter(account_id=account_id, pk=membership_id)
+        .first()
+    )
+    if found is None:
+        raise NotFound("This person is not a member of the account.")
+    return found
+
+
 @transaction.atomic
 def change_role(account_id: int, membership_id: int, *, role: Role, by: User) -> Membership:
     """Give a member another role, never the owner's. Raises NotFound, OwnerStays."""
     lock_account(account_id, by=by, right=Right.MANAGE_TEAM)
-    membership = _member(account_id, membership_id)
+    membership = member(account_id, membership_id)
     if Role.OWNER in (membership.role, role):
         raise OwnerStays
     before, membership.role = membership.role, role
@@ -210,7 +222,7 @@ def remove_member(account_id: int, membership_id: int, *, by: User) -> Membershi
     Their next request finds no account. Raises NotFound, OwnerStays.
     """
     account = lock_account(account_id, by=by, right=Right.MANAGE_TEAM)
-    membership = _member(account_id, membership_id)
+    membership = member(account_id, membership_id)
     _end_membership(membership)
     audit.record(account_id, "member.removed", by=by, member=membership.user, role=membership.role)
     outbox.post(
@@ -239,7 +251,7 @@ def transfer_ownership(account_id: int, membership_id: int, *, by: User) -> Memb
     and the new owner can hand it on. Raises NotFound for somebody who is no member.
     """
     account = lock_account(account_id, by=by, right=Right.OWN_ACCOUNT)
-    new = _member(account_id, membership_id)
+    new = member(account_id, membership_id)
     old = Membership.objects.select_related("user").get(account_id=account_id, role=Role.OWNER)
     if new == old:
         return new
@@ -320,17 +332,6 @@ def _open_invitation(account_id: int, invitation_id: int) -> Invitation:
     found = Invitation.objects.open().filter(account_id=account_id, pk=invitation_id).first()
     if found is None:
         raise NotFound("This invitation is not open any more.")
-    return found
-
-
-def _member(account_id: int, membership_id: int) -> Membership:
-    found = (
-        Membership.objects.select_related("user")
-        .filter(account_id=account_id, pk=membership_id)
-        .first()
-    )
-    if found is None:
-        raise NotFound("This person is not a member of the account.")
     return found
 
 

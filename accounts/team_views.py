@@ -82,6 +82,7 @@ def withdrawal(request: HttpRequest, invitation: int) -> HttpResponse:
 @member_page(Right.MANAGE_TEAM)
 def role(request: HttpRequest, member: int) -> HttpResponse:
     """POST /account/team/members/<id>/role/"""
+    team.member(request.account.pk, member)  # whoever is not there is not there in any role
     form = RoleForm(request.POST)
     if not form.is_valid():
         messages.error(request, "Choose one of the roles; the owner's is given by a transfer.")

@@ -226,7 +226,7 @@ def test_steps_cannot_be_changed_or_deleted():
 
 
 # --- Signed in -------------------------------------------------------------------------------
-@pytest.mark.parametrize("role", Role.values)
+@pytest.mark.parametrize("role", [role for role in Role if role != Role.OWNER])
 def test_every_member_may_ask_about_their_own_data(acme, role):
     member = User.objects.create_user("bob@acme.example", "correct horse battery", name="Bob")
     with tenant(acme.account.pk):
