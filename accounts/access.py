@@ -37,13 +37,14 @@ SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
 def member_page(
-    right: Right, *, fresh: bool = False, while_read_only: bool = False
+    right: Right, *, fresh: bool = False, while_read_only: bool = False, lead_home: bool = False
 ) -> Callable[[View], View]:
     """Run a view inside its user's account, with `request.account` and `request.membership` set.
 
     `right` is what the member needs. `fresh` asks for the password (or a second factor) again if
     that was not just done. `while_read_only` lets the view change something although the account
-    is closed or suspended. Staff whom the customer lets look see the pages of READ_USAGE, and every
+    is closed or suspended. `lead_home` sends a member without the right to the page with which
+    their role begins. Staff whom the customer lets look see the pages of READ_USAGE, and every
     look is recorded. Signed-out visitors are led to the sign-in page. Raises NotFound for a
     user without account, MissingRight, AccountReadOnly, OtherAccount.
 
@@ -62,6 +63,8 @@ def member_page(
                 request.account = Account.objects.get(pk=membership.account_id)
                 _require_same_account(request)
                 if not may(membership.role, right):
+                    if lead_home:
+                        return redirect(home_of(membership.role))
                     raise MissingRight(membership.get_role_display(), right)
                 changes = request.method not in SAFE_METHODS
                 if changes and request.account.is_read_only and not while_read_only:

@@ -6,7 +6,7 @@ from events import views
 
 app_name = "events"
 urlpatterns = [
-    path("", views.home, name="home"),
+    path("", views.home, name="overview"),
     path("<slug:project>/", views.overview_page, name="overview"),
     path("<slug:project>/start/", views.start, name="start"),
     path("<slug:project>/start/key/", views.first_key, name="first-key"),

@@ -8,8 +8,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from accounts.access import home_of, member_page
-from accounts.rights import Right, may
+from accounts.access import member_page
+from accounts.rights import Right
 from events.reports import panels
 from events.reports.first_event import first_event
 from events.reports.overview import fingerprint, overview, params_from_form, query_from_params
@@ -25,11 +25,9 @@ PATIENCE_SECONDS = 60
 # --- Overview --------------------------------------------------------------------------------
 @require_safe
 @vary_on_headers("HX-Request")
-@member_page(Right.READ_TEAM)
+@member_page(Right.READ_USAGE, lead_home=True)
 def home(request: HttpRequest) -> HttpResponse:
     """GET /app/: the first project's overview; who may not see what calls cost begins elsewhere."""
-    if not may(request.membership.role, Right.READ_USAGE):
-        return redirect(home_of(request.membership.role))
     return _overview(request, first_project(request))
 
 
