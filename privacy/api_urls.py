@@ -1,7 +1,13 @@
-"""The endpoint below /v1/ at which mail comes in."""
+"""The endpoints of privacy below /v1/."""
 
 from django.urls import path
 
-from privacy import api
+from privacy import api, deletion_api
 
-urlpatterns = [path("inbound-mail", api.InboundMailApi.as_view(), name="api-inbound-mail")]
+urlpatterns = [
+    path("inbound-mail", api.InboundMailApi.as_view(), name="api-inbound-mail"),
+    # A user id is the customer's own and may hold a slash.
+    path("users/<path:user_id>", deletion_api.UserApi.as_view(), name="api-user"),
+    path("jobs/<uuid:job_id>", deletion_api.JobApi.as_view(), name="api-job"),
+    path("receipts/key", deletion_api.ReceiptKeyApi.as_view(), name="api-receipt-key"),
+]

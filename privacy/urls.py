@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from privacy import views
+from privacy import deletion_views, views
 
 app_name = "privacy"
 urlpatterns = [
@@ -21,6 +21,12 @@ urlpatterns = [
     path("account/data/", views.data, name="data"),
     path("account/data/requests/", views.member_request, name="member_request"),
     path("account/data/requests/<slug:reference>/", views.own_request, name="own_request"),
+    path("account/data/erase/", deletion_views.erase_user, name="erase_user"),
+    path("account/data/delete/", deletion_views.delete_span, name="delete_span"),
+    path("account/data/deletions/", deletion_views.deletions, name="deletions"),
+    path(
+        "account/data/deletions/<int:number>.json", deletion_views.receipt, name="deletion_receipt"
+    ),
     path("terms/", views.document, {"kind": "terms"}, name="terms"),
     path("terms/history/", views.history, {"kind": "terms"}, name="terms_history"),
     path("terms/history/<slug:version>/", views.version, {"kind": "terms"}, name="terms_version"),

@@ -18,6 +18,7 @@ _MEANINGS = {
     401: "invalid_key; invalid_signature",
     403: "missing_scope",
     410: "account_terminated",
+    404: "not_found",
     413: "too_large",
     415: "unsupported_media_type",
     429: "rate_limited, with Retry-After",

@@ -12,6 +12,7 @@ from accounts.models import Membership, Role, User
 from accounts.sessions import _handle
 from accounts.team import invite
 from llmcost.tenancy.context import tenant
+from privacy import receipts
 from privacy.requests.services import ask_as_member
 from projects.models import Scope
 from projects.services import issue_key, open_project
@@ -36,6 +37,7 @@ RANDOM = {
     "reference": "NOSUCHNO",
     "member": 987_654_321,
     "invitation": 987_654_321,
+    "number": 987_654_321,
 }
 
 
@@ -90,6 +92,7 @@ def secret(acme, api):
         "key_id": row.pk,
         "pk": passkey.pk,
         "reference": asked.reference,
+        "number": receipts.issue("erasure", acme.account.public_id, {"rows": {}}).number,
         "handle": _handle(acme.client.session.session_key),
         "member": second.pk,
         "invitation": invited.pk,

@@ -1,0 +1,115 @@
+"""Pages that delete: first what would go and how much, then, confirmed by a word, the request."""
+
+from http import HTTPStatus
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts.access import member_page
+from accounts.rights import Right
+from llmcost.errors import AppError, NotFound
+from privacy import erasure, receipts
+from privacy.deletion_api import receipt_json
+from privacy.deletion_forms import DeleteSpanForm, EraseUserForm
+from privacy.models import Erasure
+from projects.access import projects_of
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@member_page(Right.ERASE_DATA, fresh=True)
+def erase_user(request: HttpRequest) -> HttpResponse:
+    """GET, POST /account/data/erase/"""
+    own = list(projects_of(request))
+    if request.method != "POST":
+        return _page(request, "erase_user", EraseUserForm(projects=own))
+    form = EraseUserForm(request.POST, projects=own)
+    if not form.is_valid():
+        return _page(request, "erase_user", form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    user_id = form.cleaned_data["user_id"]
+    calls = erasure.preview(form.chosen, user_id=user_id)
+    if not calls:
+        form.add_error("user_id", erasure.NothingHeld.message)
+        return _page(request, "erase_user", form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    if not form.is_confirmed:
+        return _page(request, "erase_user", form, calls=calls)
+    erasure.erase_user(
+        form.chosen,
+        user_id,
+        mode=form.cleaned_data["mode"],
+        refuse_later=form.cleaned_data["refuse_later"],
+        by=request.user,
+    )
+    return _asked(request)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@member_page(Right.ERASE_DATA, fresh=True)
+def delete_span(request: HttpRequest) -> HttpResponse:
+    """GET, POST /account/data/delete/"""
+    own = list(projects_of(request))
+    if request.method != "POST":
+        return _page(request, "delete_span", DeleteSpanForm(projects=own))
+    form = DeleteSpanForm(request.POST, projects=own)
+    if not form.is_valid():
+        return _page(request, "delete_span", form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    everything = form.cleaned_data["everything"]
+    calls = erasure.preview(form.chosen, *(() if everything else form.span))
+    if not form.is_confirmed:
+        return _page(request, "delete_span", form, calls=calls)
+    try:
+        if everything:
+            erasure.erase_project(form.chosen, by=request.user)
+        else:
+            erasure.erase_span(form.chosen, *form.span, by=request.user)
+    except AppError as refused:
+        form.add_error(None, refused.message)
+        return _page(request, "delete_span", form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    return _asked(request)
+
+
+@require_safe
+@never_cache
+@member_page(Right.READ_AUDIT)
+def deletions(request: HttpRequest) -> HttpResponse:
+    """GET /account/data/deletions/: what was asked, how far it is, and the receipts."""
+    asked = Erasure.objects.filter(account_id=request.account.pk).order_by("-pk")[:100]
+    page = {
+        "section": "Data & privacy",
+        "asked": asked,
+        "receipts": receipts.receipts_of(request.account.public_id)[:100],
+        "is_busy": any(one.state in ("queued", "running") for one in asked),
+    }
+    is_part = request.htmx and not request.htmx.history_restore_request
+    template = "privacy/deletions.html#progress" if is_part else "privacy/deletions.html"
+    return render(request, template, page)
+
+
+@require_safe
+@never_cache
+@member_page(Right.READ_AUDIT)
+def receipt(request: HttpRequest, number: int) -> HttpResponse:
+    """GET /account/data/deletions/<number>.json"""
+    for one in receipts.receipts_of(request.account.public_id):
+        if one.number == number:
+            answer = JsonResponse(receipt_json(one), json_dumps_params={"indent": 2})
+            answer["Content-Disposition"] = f'attachment; filename="receipt-{number}.json"'
+            return answer
+    raise NotFound
+
+
+def _page(
+    request: HttpRequest, name: str, form: Any, *, status: int = 200, calls: int | None = None
+) -> HttpResponse:
+    page = {"section": "Data & privacy", "form": form, "calls": calls}
+    return render(request, f"privacy/{name}.html", page, status=status)
+
+
+def _asked(request: HttpRequest) -> HttpResponse:
+    messages.success(request, "It has begun. The receipt stands here when it is done and checked.")
+    return redirect("privacy:deletions")
