@@ -30,6 +30,7 @@ ACTIONS: Mapping[str, str] = {
     "member.factor_removed": "removed a second factor",
     "member.recovery_codes_renewed": "made new recovery codes",
     "account.closed_under_16": "closed the account: its only member was under 16",
+    "account.purge_asked": "asked that all of it be deleted at once",
     "data.erasure_asked": "asked for a deletion",
     "data.erased": "finished a deletion",
     "key.created": "made a key",

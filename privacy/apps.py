@@ -1,3 +1,5 @@
+from typing import Any
+
 from django.apps import AppConfig
 
 
@@ -7,17 +9,35 @@ class PrivacyConfig(AppConfig):
     name = "privacy"
 
     def ready(self) -> None:
-        """Record what a person accepts when they open an account."""
+        """Follow an account: what was accepted when it is opened, its purge when it is closed."""
         from allauth.account.signals import user_signed_up  # noqa: PLC0415 - likewise
 
-        from accounts.services import account_opened  # noqa: PLC0415 - needs the app registry
+        from accounts.services import (  # noqa: PLC0415 - needs the app registry
+            account_closed,
+            account_opened,
+            account_reopened,
+        )
         from llmcost.web.health import add_check  # noqa: PLC0415 - likewise
         from privacy.policy.acceptance import record_acceptance  # noqa: PLC0415 - likewise
 
         account_opened.connect(record_acceptance, dispatch_uid="privacy.acceptance")
         # Who signs up by an invitation ticks the same box and opens no account.
         user_signed_up.connect(record_acceptance, dispatch_uid="privacy.acceptance.signed_up")
+        account_closed.connect(_plan_purge, dispatch_uid="privacy.purge")
+        account_reopened.connect(_cancel_purge, dispatch_uid="privacy.purge.cancelled")
         add_check("erasures", _erasures)
+
+
+def _plan_purge(account: Any, **_signal: Any) -> None:
+    from privacy.purge import plan_purge  # noqa: PLC0415 - needs the app registry
+
+    plan_purge(account)
+
+
+def _cancel_purge(account: Any, **_signal: Any) -> None:
+    from privacy.purge import cancel_purge  # noqa: PLC0415 - needs the app registry
+
+    cancel_purge(account)
 
 
 def _erasures() -> str:

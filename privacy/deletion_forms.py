@@ -12,6 +12,23 @@ from projects.models import Project
 CONFIRMATION = "delete"
 
 
+class ConfirmForm(forms.Form):
+    """The word that is typed to be sure."""
+
+    confirmation = forms.CharField(
+        label=f"Type {CONFIRMATION} to confirm",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        error_messages={"required": f"Type the word {CONFIRMATION}."},
+    )
+
+    def clean_confirmation(self) -> str:
+        """Want the word and no other."""
+        word: str = self.cleaned_data["confirmation"].strip().lower()
+        if word != CONFIRMATION:
+            raise forms.ValidationError(f"Type the word {CONFIRMATION}.")
+        return word
+
+
 class _OfProject(forms.Form):
     """A form about one of the account's projects, whose erasure is confirmed by a typed word."""
 

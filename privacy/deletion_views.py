@@ -12,9 +12,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.access import member_page
 from accounts.rights import Right
 from llmcost.errors import AppError, NotFound
-from privacy import erasure, receipts
+from privacy import erasure, purge, receipts
 from privacy.deletion_api import receipt_json
-from privacy.deletion_forms import DeleteSpanForm, EraseUserForm
+from privacy.deletion_forms import ConfirmForm, DeleteSpanForm, EraseUserForm
 from privacy.models import Erasure
 from projects.access import projects_of
 
@@ -71,6 +71,21 @@ def delete_span(request: HttpRequest) -> HttpResponse:
         form.add_error(None, refused.message)
         return _page(request, "delete_span", form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     return _asked(request)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@member_page(Right.OWN_ACCOUNT, fresh=True, while_read_only=True)
+def delete_account(request: HttpRequest) -> HttpResponse:
+    """GET, POST /account/data/delete-account/: the purge of a closed account, at once."""
+    form = ConfirmForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        purge.purge_now(request.account.pk, by=request.user)
+        messages.success(request, "It has begun. In a few minutes nothing of the account is left.")
+        return redirect("privacy:data")
+    page = {"section": "Data & privacy", "form": form}
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
+    return render(request, "privacy/delete_account.html", page, status=status)
 
 
 @require_safe

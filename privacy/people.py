@@ -8,6 +8,7 @@ from django.db.models import CASCADE, Model
 
 from accounts import audit
 from accounts.models import Account, Actor, Membership, User
+from accounts.services import account_closed
 from llmcost import clock
 from llmcost.errors import NotFound
 from llmcost.tenancy.context import signed_in, tenant
@@ -98,6 +99,7 @@ def _leave(account_id: int, user: User) -> None:
         Account.objects.filter(pk=account_id, closed_at=None).update(
             closed_at=now, purge_due_at=now + timedelta(seconds=1)
         )
+        account_closed.send(Account, account=Account.objects.get(pk=account_id), user=None)
         audit.record(account_id, "account.closed_under_16", by=None, actor=Actor.SUPPORT)
 
 

@@ -12,8 +12,10 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
+from accounts import audit
 from accounts.models import Account, Membership, Role, User
 from llmcost import clock, outbox
+from llmcost.errors import AppError
 from llmcost.models import DueWork, OutgoingMail
 from llmcost.tenancy import due
 from llmcost.tenancy.context import tenant
@@ -35,6 +37,11 @@ PROBATION, TOLERANCE = timedelta(hours=1), timedelta(hours=1)
 RETRY = timedelta(minutes=10)
 
 
+class NotClosed(AppError):
+    code, status = "not_closed", 409
+    message = "Close the account first: that stops its keys and its subscription."
+
+
 class ClockHasJumped(Exception):
     """The database's clock was set: nothing is purged until it has run evenly for an hour."""
 
@@ -49,6 +56,25 @@ def plan_purge(account: Account) -> None:
         defaults={"account_public_id": account.public_id, "due_at": account.purge_due_at},
     )
     due.schedule(PURGE, account.pk, account.purge_due_at - WARNINGS[0])
+
+
+@transaction.atomic
+def purge_now(account_id: int, *, by: User) -> None:
+    """Let a closed account be purged at once instead of in 30 days; inside its context.
+
+    Raises NotClosed for one that is open.
+    """
+    closed = Account.objects.filter(pk=account_id, closed_at__isnull=False)
+    # A moment later than the closing, which may have been this very transaction's.
+    if not closed.update(purge_due_at=Now() + timedelta(milliseconds=1)):
+        raise NotClosed
+    account = Account.objects.get(pk=account_id)
+    Purge.objects.update_or_create(
+        account_id=account_id,
+        defaults={"account_public_id": account.public_id, "due_at": account.purge_due_at},
+    )
+    audit.record(account_id, "account.purge_asked", by=by)
+    due.schedule(PURGE, account_id, account.purge_due_at)
 
 
 def cancel_purge(account: Account) -> None:

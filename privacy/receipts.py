@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.conf import settings
@@ -71,28 +72,28 @@ def receipts_of(account: UUID) -> list[Receipt]:
 def broken_links() -> list[int]:
     """Return the numbers of receipts whose text, signature or link to the one before is wrong."""
     broken, previous = [], ""
-    public = _key().public_key()
     for receipt in Receipt.objects.order_by("number").iterator():
-        text = receipt.text.encode()
-        whole = msgspec.json.decode(text)
-        try:
-            public.verify(base64.b64decode(receipt.signature), text)
-            is_signed = True
-        except Exception:  # noqa: BLE001 - whatever is wrong with it, it is not ours
-            is_signed = False
-        sound = (
-            is_signed
-            and hashlib.sha256(text).hexdigest() == receipt.sha256
-            and whole["previous_sha256"] == previous
-            and whole["number"] == receipt.number
-        )
-        if not sound:
+        if not _is_sound(receipt, previous):
             broken.append(receipt.number)
         previous = receipt.sha256
     head = ReceiptHead.objects.filter(pk=1).first()
     if head is not None and head.sha256 != previous:
         broken.append(head.number)  # the newest is missing
     return broken
+
+
+def _is_sound(receipt: Receipt, previous: str) -> bool:
+    text = receipt.text.encode()
+    try:
+        _key().public_key().verify(base64.b64decode(receipt.signature), text)
+        whole = msgspec.json.decode(text)
+    except (InvalidSignature, ValueError, msgspec.DecodeError):
+        return False
+    return (
+        hashlib.sha256(text).hexdigest() == receipt.sha256
+        and whole["previous_sha256"] == previous
+        and whole["number"] == receipt.number
+    )
 
 
 def public_key() -> str:

@@ -23,6 +23,7 @@ urlpatterns = [
     path("account/data/requests/<slug:reference>/", views.own_request, name="own_request"),
     path("account/data/erase/", deletion_views.erase_user, name="erase_user"),
     path("account/data/delete/", deletion_views.delete_span, name="delete_span"),
+    path("account/data/delete-account/", deletion_views.delete_account, name="delete_account"),
     path("account/data/deletions/", deletion_views.deletions, name="deletions"),
     path(
         "account/data/deletions/<int:number>.json", deletion_views.receipt, name="deletion_receipt"

@@ -3,20 +3,25 @@
 import base64
 import json
 import time
+from datetime import timedelta
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.test import Client
 
 from accounts.models import Membership, Role, User
+from accounts.services import close_account, reopen_account
+from llmcost import clock
+from llmcost.models import DueWork
 from llmcost.tenancy.context import tenant
-from privacy import erasure
-from privacy.models import Erasure
+from privacy import erasure, purge
+from privacy.models import Erasure, Purge
 from projects.models import Scope
 from projects.services import issue_key
 from tests.conftest import open_company
 from tests.events.test_ingest import CALL
-from tests.privacy.test_erasure import log, post, usage  # noqa: F401 - fixture
+from tests.privacy.test_erasure import everything, log, post, usage  # noqa: F401 - fixture
+from tests.privacy.test_purge import look
 
 
 @pytest.fixture
@@ -211,3 +216,30 @@ def test_a_strangers_receipt_is_not_there(firm):
 
     assert firm.client.get("/account/data/deletions/1.json").status_code == 200
     assert other.client.get("/account/data/deletions/1.json").status_code == 404
+
+
+def test_a_closed_account_can_be_deleted_at_once_and_an_open_one_cannot(firm, database_name):
+    page = "/account/data/delete-account/"
+    assert firm.client.post(page, {"confirmation": "delete"}).status_code == 409
+    with tenant(firm.account.pk):
+        close_account(firm.account.pk, by=firm.owner)
+    assert firm.client.post(page, {"confirmation": "yes"}).status_code == 422
+
+    assert firm.client.post(page, {"confirmation": "delete"}).status_code == 302
+    assert look() == 1
+
+    assert "owner@firm.example" not in everything(database_name)
+
+
+def test_closing_fixes_the_date_and_reopening_clears_it(firm):
+    with tenant(firm.account.pk):
+        close_account(firm.account.pk, by=firm.owner)
+    planned = Purge.objects.get()
+    assert planned.account_public_id == firm.account.public_id
+    assert planned.due_at - clock.now() > timedelta(days=29, hours=23)
+
+    with tenant(firm.account.pk):
+        reopen_account(firm.account.pk, by=firm.owner)
+
+    assert not Purge.objects.exists()
+    assert not DueWork.objects.filter(kind=purge.PURGE).exists()

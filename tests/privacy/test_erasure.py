@@ -294,7 +294,7 @@ def test_a_receipt_that_was_changed_is_noticed(firm, change):
     post(firm.key, {**CALL, "user_id": "u"})
     erasure.carry_out(ask(firm, "u"))
     receipt = Receipt.objects.get()
-    setattr(receipt, change, getattr(receipt, change).replace("1", "2", 1).replace("a", "b", 1))
+    setattr(receipt, change, getattr(receipt, change).swapcase())
     receipt.save()
 
     assert set(receipts.broken_links()) == {1}
