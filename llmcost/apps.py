@@ -1,7 +1,10 @@
 from importlib import import_module
+from urllib.parse import urlsplit
 
 from django.apps import AppConfig, apps
+from django.conf import settings
 from django.contrib.admin import apps as admin_apps
+from django.core.mail.utils import DNS_NAME
 from django.db.models.signals import post_migrate
 from django.utils.module_loading import module_has_submodule
 
@@ -19,6 +22,8 @@ class LlmcostConfig(AppConfig):
 
         # Once a run: by the first signal all migrations of all apps have run.
         post_migrate.connect(grants.apply, sender=self, dispatch_uid="llmcost.grants")
+        # Django would ask the name service for this machine's name, and write it into each mail.
+        DNS_NAME._fqdn = urlsplit(settings.PUBLIC_URL).hostname  # noqa: SLF001 - no public way
 
 
 # dj-stripe's pages would show staff what they have no right to see, and forms that warn.

@@ -37,6 +37,7 @@ class Subject(StrEnum):
     STAFF = "our support staff"
     CORRESPONDENT = "whoever writes to us"
     VISITOR = "a visitor of our pages"
+    SELF_HOSTER = "whoever registers an installation of their own"
     NOBODY = "nobody"
 
 
@@ -61,6 +62,7 @@ class Retention(StrEnum):
     SIXTY_DAYS = "60 days"
     TWO_YEARS = "two years after the last message"
     BILLING = "as long as tax law requires, at most ten years"
+    UNTIL_REFUSED = "until the person ends the news"
     ALWAYS = "for good"
 
 

@@ -55,6 +55,7 @@ class OutgoingMail(models.Model):
     subject = models.TextField()
     text = models.TextField()
     html = models.TextField()
+    unsubscribe_url = models.TextField(default="", db_default="")
     created_at = models.DateTimeField(db_default=Now())
     next_try_at = models.DateTimeField()
     attempts = models.IntegerField(default=0)

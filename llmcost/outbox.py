@@ -38,11 +38,13 @@ def post(
     *,
     account_id: int | None = None,
     once: str | None = None,
+    unsubscribe_url: str = "",
 ) -> bool:
     """Put a mail into the outbox; False if one with the same `once` was put there before.
 
     `template` names the three files `<template>_subject.txt`, `_message.txt` and `_message.html`.
     `account_id` is whose mail it is, so that erasing the account finds it; None for our own.
+    `unsubscribe_url` is where a POST ends such mails: mail programs show a button for it.
     """
     context = context | {"public_url": settings.PUBLIC_URL, "email": to}
     subject = " ".join(render_to_string(f"{template}_subject.txt", context).split())
@@ -54,6 +56,7 @@ def post(
             "subject": subject,
             "text": render_to_string(f"{template}_message.txt", context),
             "html": render_to_string(f"{template}_message.html", context),
+            "unsubscribe_url": unsubscribe_url,
             "next_try_at": clock.now(),
         },
     )
@@ -99,8 +102,10 @@ def _send_next() -> bool | None:
                 return False
         # `once` stays for as long as the same cause could come again; who and what do not.
         mail.sent_at, mail.recipient = clock.now(), ""
-        mail.subject = mail.text = mail.html = ""
-        mail.save(update_fields=["sent_at", "recipient", "subject", "text", "html"])
+        mail.subject = mail.text = mail.html = mail.unsubscribe_url = ""
+        mail.save(
+            update_fields=["sent_at", "recipient", "subject", "text", "html", "unsubscribe_url"]
+        )
         return True
 
 
@@ -110,11 +115,10 @@ def _pause(attempts: int) -> timedelta:
 
 def _message(mail: OutgoingMail) -> EmailMultiAlternatives:
     host = urlsplit(settings.PUBLIC_URL).hostname
-    message = EmailMultiAlternatives(
-        mail.subject,
-        mail.text,
-        to=[mail.recipient],
-        headers=AUTOMATIC | {"Message-ID": f"<{mail.message_id}@{host}>"},
-    )
+    headers = AUTOMATIC | {"Message-ID": f"<{mail.message_id}@{host}>"}
+    if mail.unsubscribe_url:  # RFC 8058
+        headers["List-Unsubscribe"] = f"<{mail.unsubscribe_url}>"
+        headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    message = EmailMultiAlternatives(mail.subject, mail.text, to=[mail.recipient], headers=headers)
     message.attach_alternative(mail.html, "text/html")
     return message

@@ -23,7 +23,7 @@ INVENTORY: Inventory = {
     "llmcost_heartbeat": technical("name at", "health of the worker", Retention.ALWAYS),
     "llmcost_outgoingmail": {
         **columns(
-            "recipient subject text html",
+            "recipient subject text html unsubscribe_url",
             Declared(
                 Category.CONTACT,
                 Subject.MEMBER,

@@ -1,5 +1,7 @@
 """What keeping our promises needs to remember."""
 
+import uuid
+
 from django.db import models
 from django.db.models.functions import Now
 
@@ -251,3 +253,23 @@ class VisitorMark(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(name="visitormark_once", fields=["day", "mark"])]
+
+
+class Registration(models.Model):
+    """An installation that a company runs for itself and has told us of: e-mail and plan, no more.
+
+    Whoever ends the news takes the address away; the licence goes on without it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    email = models.EmailField(null=True, max_length=254, help_text="None: wants no news.")
+    plan = models.CharField(max_length=20)
+    registered_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [  # used when somebody ends the news for all of their installations
+            models.Index(name="registration_email", fields=["email"]),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)

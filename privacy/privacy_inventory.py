@@ -145,4 +145,26 @@ INVENTORY: Inventory = {
     "privacy_clockwatch": technical(
         "id seen_at steady_since", "purging by no clock that has jumped", Retention.ALWAYS
     ),
+    "privacy_registration": {
+        **columns(
+            "email",
+            Declared(
+                Category.CONTACT,
+                Subject.SELF_HOSTER,
+                "news of updates, asked for by whoever runs an installation",
+                Basis.CONTRACT,
+                Retention.UNTIL_REFUSED,
+            ),
+        ),
+        **columns(
+            "id plan registered_at",
+            Declared(
+                Category.SETTING,
+                Subject.SELF_HOSTER,
+                "the licence",
+                Basis.CONTRACT,
+                Retention.ALWAYS,
+            ),
+        ),
+    },
 }

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from privacy import deletion_views, views
+from privacy.registration.api import news
 
 app_name = "privacy"
 urlpatterns = [
@@ -28,6 +29,7 @@ urlpatterns = [
     path(
         "account/data/deletions/<int:number>.json", deletion_views.receipt, name="deletion_receipt"
     ),
+    path("registrations/<str:token>/news/", news, name="news"),
     path("terms/", views.document, {"kind": "terms"}, name="terms"),
     path("terms/history/", views.history, {"kind": "terms"}, name="terms_history"),
     path("terms/history/<slug:version>/", views.version, {"kind": "terms"}, name="terms_version"),

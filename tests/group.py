@@ -41,8 +41,8 @@ print(json.dumps({
 class Group(Site):
     """A site with its victims, its database and its answers at hand."""
 
-    def __init__(self, data_dir: Path, *, has_own_disk: bool = False) -> None:
-        super().__init__(data_dir)
+    def __init__(self, data_dir: Path, *, has_own_disk: bool = False, **variables: str) -> None:
+        super().__init__(data_dir, **variables)
         self.has_own_disk = has_own_disk
         self.url = f"http://127.0.0.1:{self.port}"
 

@@ -44,6 +44,7 @@ GLOBAL_TABLES = {
     "privacy_receipthead": "the newest receipt",
     "privacy_datarequest": "asked of us by people with and without an account; names nobody",
     "privacy_message": "letters to us, sealed; most who write have no account",
+    "privacy_registration": "installations of others: an address and a plan, no account",
     "privacy_publication": "versions of our own documents",
     "privacy_requeststep": "steps of those requests",
     "privacy_thread": "letters to us: as above",

@@ -24,7 +24,7 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 NAMELESS = re.compile(
     r"^(healthz|readyz|api/|admin/|static/|v1/|privacy/|terms/|dev/|login/|logout/|signup/|inactive/"
     r"|confirm-email/|email/|password/|reauthenticate/|contact/|invitation/|app/$|account/[^<]*$"
-    r"|billing/webhook/$|$)"
+    r"|billing/webhook/$|registrations/|$)"
 )
 # Pages about whoever asks: they name nothing, so a stranger sees his own.
 ABOUT_ONESELF = re.compile(r"^account/[^<]*$")

@@ -68,8 +68,9 @@ def run_up(data_dir: Path, port: int, **extra: str) -> subprocess.CompletedProce
 class Site:
     """One data directory and the group that runs for it."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, **variables: str) -> None:
         self.data_dir = data_dir
+        self.variables = variables
         self.port = free_port()
         self.postgres = EmbeddedPostgres(data_dir)
         self.log = data_dir.parent / "up.log"
@@ -80,7 +81,7 @@ class Site:
             self.supervisor = subprocess.Popen(
                 [sys.executable, "-m", "llmcost.up"],
                 cwd=REPOSITORY,
-                env=environment(self.data_dir, self.port),
+                env=environment(self.data_dir, self.port, **self.variables),
                 stdout=log,
                 stderr=log,
             )
