@@ -12,6 +12,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 KINDS = {
+    "accounts": "account",
+    "sources": "source",
     "customers": "customer",
     "invoices": "invoice",
     "invoiceitems": "invoiceitem",
@@ -41,6 +43,8 @@ class StripeDouble:
         self.asked.append(path)
         if self.is_down:
             return 500, {"error": {"type": "api_error", "message": "CANARY-down"}}
+        if path == "/v1/account":
+            return 200, {"id": "acct_1", "object": "account", "email": "CANARY"}
         *_, collection, last = path.strip("/").split("/")
         if last in KINDS:
             wanted = query.get("customer", [collection if collection.startswith("cus_") else None])

@@ -1,5 +1,6 @@
 """Marks in every field of every object, by every way in: only what may be kept stays."""
 
+import contextlib
 import json
 import re
 from typing import Any
@@ -8,16 +9,17 @@ import pytest
 import stripe
 from django.apps import apps
 from django.core import mail
+from django.core.management import call_command
 from django.db import connection, models, transaction
 from django.db.models.signals import pre_save
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from billing.models import StripeEvent
-from billing.stripe import allowed, inbox, mirror, record
+from billing.stripe import allowed, inbox, mirror, reconcile, record
 from llmcost.tenancy.context import tenant
 from tests.billing.canaries import LAST4, MARK, canary_object
-from tests.billing.conftest import event_about
+from tests.billing.conftest import KEY, event_about
 
 MODELS = apps.get_app_config("djstripe").get_models(include_auto_created=True)
 TABLES = {model._meta.db_table: model for model in MODELS}
@@ -229,3 +231,70 @@ def test_by_webhook_and_worker(paying, announce, log_lines, at_stripe):
     assert inbox.work() == 5, list(StripeEvent.objects.values())
 
     assert_clean(paying.account.pk, log_lines())
+
+
+def test_by_a_page_that_asked_stripe(acme, at_stripe, log_lines):
+    """As the web's role: what the API returns is written without the detour of a webhook."""
+    answers = [canary_object(of) for of in CLASSES.values()]
+
+    record.record(acme.account.pk, *answers)
+
+    assert_clean(acme.account.pk, log_lines())
+
+
+def test_by_the_nightly_reconciliation(paying, log_lines):
+    reconcile.reconcile(paying.account.pk)
+
+    assert_clean(paying.account.pk, log_lines())
+
+
+def test_by_dj_stripes_own_sync_command(paying, at_stripe, log_lines, capsys):
+    """Its command saves whole objects, past our code: only the layers below stand in its way."""
+    # What it cannot take although Stripe may send it.
+    at_stripe.objects["cus_1"]["discount"] = None
+    at_stripe.objects["txi_1"]["type"] = "eu_vat"
+
+    call_command("djstripe_sync_models", "Customer", "Product", "Price", "PaymentMethod", "TaxId",
+                 "Subscription", "Invoice", api_keys=[KEY])  # fmt: skip
+    said = capsys.readouterr()
+
+    assert said.err == ""
+    saved = {table for table, model in TABLES.items() if model.objects.exists()}
+    assert saved >= {
+        f"djstripe_{kind}"
+        for kind in ("customer", "invoice", "paymentmethod", "price", "product", "subscription")
+    }
+    assert_clean(paying.account.pk, log_lines())
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM djstripe_apikey")
+        assert cursor.fetchone() == (0,)
+
+
+def test_by_a_forgotten_path_to_dj_stripes_view(paying, log_lines, rf):
+    """Nothing leads there; were it called, it would keep no address, no header and no body."""
+    from djstripe.models import WebhookEndpoint, WebhookEventTrigger
+
+    endpoint = WebhookEndpoint.objects.create(
+        id="we_1", url="https://example.com", enabled_events=["*"], status="enabled"
+    )
+    request = rf.post(
+        "/", json.dumps({"id": "evt_CANARY", "livemode": False}), content_type="application/json",
+        headers={"Stripe-Signature": "CANARY", "Cookie": "CANARY", "X-Forwarded-For": "203.0.113.7"},
+    )  # fmt: skip
+    with contextlib.suppress(Exception), transaction.atomic():
+        WebhookEventTrigger.from_request(request, webhook_endpoint=endpoint)
+
+    [trigger] = WebhookEventTrigger.objects.all()
+    assert (trigger.body, trigger.headers, trigger.remote_ip) == ("", {}, "::")
+    assert trigger.exception == trigger.traceback == ""
+    assert WebhookEndpoint.objects.get().secret == "removed-we_1"
+
+
+def test_our_key_is_never_kept(as_worker, db):
+    from djstripe.models import Account, APIKey
+
+    assert Account.get_or_retrieve_for_api_key(KEY) is None
+    APIKey.objects.get_or_create_by_api_key(KEY)
+
+    assert KEY not in everything_stored()
+    assert APIKey.objects.get().secret.startswith("removed-djstripe_mk_")
