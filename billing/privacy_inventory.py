@@ -37,8 +37,8 @@ _MIRROR = Declared(
     Subject.CUSTOMER,
     "Stripe's objects without whatever is not needed: ids, amounts, states, last four digits and"
     " billing address",
-    Basis.LEGAL_DUTY,
-    Retention.BILLING,
+    Basis.CONTRACT,
+    Retention.ACCOUNT,
 )
 _MIRROR_COLUMNS = """
     account_id ach_credit_transfer action active amount api_version application
@@ -92,6 +92,6 @@ INVENTORY: Inventory = {
     # hold something; triggers in the database see to it.
     "djstripe_*": {
         **columns("stripe_data", _MIRROR),
-        **technical(_MIRROR_COLUMNS, "Stripe's ids, amounts and states", Retention.BILLING),
+        **technical(_MIRROR_COLUMNS, "Stripe's ids, amounts and states", Retention.ACCOUNT),
     },
 }

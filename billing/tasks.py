@@ -6,6 +6,7 @@ process knows tasks by name.
 
 from celery import shared_task
 
+from billing import retention
 from billing.stripe import client
 
 
@@ -33,3 +34,17 @@ def reconcile_due() -> None:
 
     if client.is_on():
         reconcile.reconcile_due()
+
+
+@shared_task(name="billing.tasks.forget_strangers")
+def forget_strangers() -> None:
+    """Delete the mirror's copies of customers whose account is gone."""
+    from billing.stripe import mirror  # noqa: PLC0415 - see above
+
+    mirror.forget_strangers()
+
+
+@shared_task(name="billing.tasks.forget_records")
+def forget_records() -> None:
+    """Delete invoices that no law wants kept any more."""
+    retention.forget_due_records()

@@ -29,6 +29,8 @@ EVERY: Mapping[str, int] = {
     "accounts.tasks.forget_sessions": 86_400,
     "billing.tasks.work_inbox": 10,
     "billing.tasks.forget_events": 86_400,
+    "billing.tasks.forget_records": 86_400,
+    "billing.tasks.forget_strangers": 86_400,
     "billing.tasks.reconcile_due": 600,
     "events.tasks.fold_due": 2,
     "events.tasks.ensure_partitions": 86_400,

@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 
 from accounts import audit
 from accounts.models import Account, Membership, Role, User
+from billing.retention import RECORDS
 from llmcost import clock, outbox
 from llmcost.errors import AppError
 from llmcost.models import DueWork, OutgoingMail
@@ -28,6 +29,8 @@ from privacy.tombstones import TombstoneLine
 logger = logging.getLogger(__name__)
 
 PURGE = "purge"
+# Work that is due although the account is gone.
+OUTLIVING = (PURGE, RECORDS)
 WARNINGS = (timedelta(days=7), timedelta(days=1))
 BATCH = 10_000
 # A clock that leaps so far between two looks has been set; what is due by it may not be due.
@@ -257,7 +260,7 @@ def _delete_the_rest(account_id: int) -> None:
         # Not by Django, which would look for rows to delete with it, also in tables that stay.
         cursor.execute("DELETE FROM accounts_account WHERE id = %s", [account_id])
         _count(account_id, ACCOUNT, cursor.rowcount)
-        DueWork.objects.filter(account_id=account_id).exclude(kind=PURGE).delete()
+        DueWork.objects.filter(account_id=account_id).exclude(kind__in=OUTLIVING).delete()
         OutgoingMail.objects.filter(account_id=account_id).delete()
 
 
@@ -275,7 +278,7 @@ def _left(account_id: int, plan: list[Table]) -> set[str]:
     with tenant(account_id):
         if Account.objects.filter(pk=account_id).exists():
             left.add(ACCOUNT)
-    if DueWork.objects.filter(account_id=account_id).exclude(kind=PURGE).exists():
+    if DueWork.objects.filter(account_id=account_id).exclude(kind__in=OUTLIVING).exists():
         left.add(DueWork._meta.db_table)
     if OutgoingMail.objects.filter(account_id=account_id).exists():
         left.add(OutgoingMail._meta.db_table)

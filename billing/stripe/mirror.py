@@ -4,6 +4,7 @@ Loaded where dj-stripe is: in the worker and for migrations, never in a web proc
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import stripe
@@ -15,6 +16,8 @@ from djstripe.models.base import StripeModel
 
 from billing.stripe import client
 from billing.stripe.allowed import minimise, of_object, rule_of
+from billing.stripe.record import account_of
+from llmcost import clock
 
 
 def arm() -> None:
@@ -103,6 +106,28 @@ def forget_others(customer_id: str, there: set[str]) -> None:
     """Forget a customer's cards and tax ids that are not at Stripe any more."""
     for model in (models.PaymentMethod, models.TaxId):
         model.objects.filter(customer_id=customer_id).exclude(id__in=there).delete()
+
+
+def forget_strangers() -> int:
+    """Forget customers whose account is gone, and those that never had one; return how many.
+
+    What must be kept of them stands in `billing_invoice`. A day's grace: a page makes a customer at
+    Stripe first and its account's row afterwards.
+    """
+    yesterday = clock.now() - timedelta(days=1)
+    known = models.Customer.objects.filter(djstripe_updated__lt=yesterday)
+    strangers = [
+        customer_id
+        for customer_id in known.values_list("id", flat=True).iterator()
+        if account_of(customer_id) is None
+    ]
+    for customer_id in strangers:
+        for model in (models.Invoice, models.Subscription, models.PaymentMethod, models.TaxId):
+            model.objects.filter(customer_id=customer_id).delete()
+        models.Customer.objects.filter(id=customer_id).delete()
+    # Cards that were taken from a customer, and whatever else belongs to nobody.
+    models.PaymentMethod.objects.filter(customer=None, djstripe_updated__lt=yesterday).delete()
+    return len(strangers)
 
 
 def shown(kind: str, object_id: str, customer_id: str) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.dispatch import Signal
 
+from billing import retention
 from billing.models import FREE, BillingAccount, Invoice, Status, TaxIdStatus
 from billing.stripe.allowed import of_object
 from llmcost import clock
@@ -145,7 +146,7 @@ def _invoice(row: BillingAccount, data: Mapping[str, Any]) -> None:
         for line in _list(data, "lines")
         if "events" in (line.get("metadata") or {}) and not line.get("proration")
     ]
-    Invoice.objects.update_or_create(
+    invoice, _ = Invoice.objects.update_or_create(
         account_id=row.account_id,
         stripe_id=data["id"],
         defaults={
@@ -165,6 +166,7 @@ def _invoice(row: BillingAccount, data: Mapping[str, Any]) -> None:
             "billing_address": _address(data.get("customer_address")),
         },
     )
+    retention.note(row.account_id, invoice.issued_at)
 
 
 WRITERS: Mapping[str, Callable[[BillingAccount, Mapping[str, Any]], None]] = {

@@ -30,3 +30,8 @@ def postpone(kind: str, account_id: int, *, leased_until: datetime, until: datet
     DueWork.objects.filter(kind=kind, account_id=account_id, due_at=leased_until).update(
         due_at=until
     )
+
+
+def forget(kind: str, account_id: int, *, leased_until: datetime) -> None:
+    """There is no more work of this kind, unless some has been announced since the lease."""
+    DueWork.objects.filter(kind=kind, account_id=account_id, due_at=leased_until).delete()

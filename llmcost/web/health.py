@@ -21,11 +21,18 @@ _migrated = False
 # What an app wants looked at before the installation counts as ready, by name; each returns "ok"
 # or what is wrong. Asked only once database and migrations are there.
 _further: dict[str, Callable[[], str]] = {}
+# What works and should be looked at all the same: each returns a sentence, or nothing.
+_warnings: dict[str, Callable[[], str]] = {}
 
 
 def add_check(name: str, check: Callable[[], str]) -> None:
     """Have /readyz ask an app's own check as well."""
     _further[name] = check
+
+
+def add_warning(name: str, watch: Callable[[], str]) -> None:
+    """Have /readyz pass on what somebody should look at, without being unready for it."""
+    _warnings[name] = watch
 
 
 @require_GET
@@ -38,18 +45,20 @@ def healthz(request: HttpRequest) -> JsonResponse:
 def readyz(request: HttpRequest) -> JsonResponse:
     """Say whether database, migrations and worker are there: 200, or 503 and which is not."""
     checks = {"database": "unreachable", "migrations": "unknown", "worker": "unknown"}
+    warnings: dict[str, str] = {}
     try:
         checks["migrations"] = "ok" if _is_migrated() else "pending"
         checks["database"] = "ok"
         if checks["migrations"] == "ok":
             checks["worker"] = "ok" if _worker_beats() else "silent"
             checks |= {name: check() for name, check in _further.items()}
+            warnings = {name: said for name, watch in _warnings.items() if (said := watch())}
     except Exception as error:
         if not is_database_down(error):
             raise
     ready = all(state == "ok" for state in checks.values())
     return JsonResponse(
-        {"status": "ready" if ready else "not_ready", "checks": checks},
+        {"status": "ready" if ready else "not_ready", "checks": checks, "warnings": warnings},
         status=200 if ready else 503,
     )
 

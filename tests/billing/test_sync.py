@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import connection, connections, transaction
+from django.test import Client
 from djstripe import models as mirrored
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -261,6 +262,9 @@ def test_a_poisonous_announcement_is_given_up_and_holds_up_no_other(
     states = dict(StripeEvent.objects.values_list("object_id", "status"))
     assert states == {"sub_bad": InboxStatus.FAILED, "cus_1": InboxStatus.DONE}
     assert "stripe_event_given_up" in log_lines()
+    assert Client().get("/readyz").json()["warnings"] == {
+        "stripe_events": "1 of Stripe's announcements could not be followed"
+    }
 
 
 def test_a_killed_worker_is_followed_when_its_lease_ends(paying, announce, at_stripe):
