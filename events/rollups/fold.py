@@ -53,5 +53,7 @@ def fold(account_id: int, limit: int = CALLS_AT_ONCE) -> int:
         )
         if cursor.fetchone() is None:
             return 0
+        # A turn's sums fit into this; with less they would go to disk and back.
+        cursor.execute("SET LOCAL work_mem = '32MB'")
         cursor.execute(statement("fold"), {"account": account_id, "limit": limit})
         return cursor.fetchone()[0]
