@@ -1,4 +1,7 @@
-"""From the bytes of a request to the bytes of its events, within hard limits."""
+"""From the bytes of a request to its events, within hard limits.
+
+All at once where every event has its form, else each still as bytes.
+"""
 
 import json
 import re

@@ -227,6 +227,23 @@ def test_the_latencies_of_a_busy_user_do_not_grow_with_his_calls(acme, api):
     assert row["latency_p50_ms"] == pytest.approx(200, rel=MAX_RELATIVE_ERROR)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(1, 545), st.sampled_from([-3, -1, 1, 2, 10**12]))))
+def test_merged_latencies_are_the_same_counts_each_bucket_once(db, entries):
+    counts = Counter()
+    for bucket, number in entries:
+        counts[bucket] += number
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT one & 4095, one >> 12 FROM unnest(llmcost_latencies_merged(%s)) AS one",
+            [[bucket + 4096 * number for bucket, number in entries]],
+        )
+        merged = cursor.fetchall()
+
+    assert merged == sorted(pair for pair in counts.items() if pair[1])
+
+
 def test_an_event_after_a_silent_time_wakes_the_folder(acme, api):
     api(acme.key, "POST", "/v1/events", CALL)
     fold_due_accounts()
