@@ -37,15 +37,21 @@ SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
 def member_page(
-    right: Right, *, fresh: bool = False, while_read_only: bool = False, lead_home: bool = False
+    right: Right,
+    *,
+    fresh: bool = False,
+    while_read_only: bool = False,
+    own_transactions: bool = False,
+    lead_home: bool = False,
 ) -> Callable[[View], View]:
     """Run a view inside its user's account, with `request.account` and `request.membership` set.
 
     `right` is what the member needs. `fresh` asks for the password (or a second factor) again if
     that was not just done. `while_read_only` lets the view change something although the account
-    is closed or suspended. `lead_home` sends a member without the right to the page with which
-    their role begins. Staff whom the customer lets look see the pages of READ_USAGE, and every
-    look is recorded. Signed-out visitors are led to the sign-in page. Raises NotFound for a
+    is closed or suspended. `own_transactions` ends the transaction before the view begins, for one
+    that waits for somebody else's server. `lead_home` sends a member without the right to the page
+    with which their role begins. Staff whom the customer lets look see the pages of READ_USAGE, and
+    every look is recorded. Signed-out visitors are led to the sign-in page. Raises NotFound for a
     user without account, MissingRight, AccountReadOnly, OtherAccount.
 
     The view carries its `right`, so that a test can try every page as every role.
@@ -71,7 +77,9 @@ def member_page(
                     raise AccountReadOnly(closed=request.account.closed_at is not None)
                 if fresh:
                     require_fresh(request)
-                return view(request, *args, **kwargs)
+                if not own_transactions:
+                    return view(request, *args, **kwargs)
+            return view(request, *args, **kwargs)
 
         inside.right = right
         return inside

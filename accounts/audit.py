@@ -45,6 +45,20 @@ ACTIONS: Mapping[str, str] = {
     "support.noted": "left a note",
     "support.verification_sent": "sent the verification mail again",
     "support.key_revoked": "revoked a key on request",
+    "billing.trial_started": "started the trial",
+    "billing.plan_bought": "bought a plan",
+    "billing.plan_changed": "changed the plan",
+    "billing.plan_canceled": "canceled the plan, at the end of its month",
+    "billing.plan_resumed": "took the cancellation of the plan back",
+    "billing.plan_ended": "the plan ended",
+    "billing.card_changed": "changed the card",
+    "billing.address_changed": "changed the billing address",
+    "billing.tax_id_changed": "changed the VAT id",
+    "billing.limit_changed": "chose what happens at the limit of events",
+    "billing.overage_billed": "events beyond the plan were billed",
+    "billing.overdue_paid": "paid what was overdue",
+    "billing.suspended": "the account became read-only, because a payment is overdue",
+    "billing.suspension_lifted": "the account can be changed again",
 }
 
 

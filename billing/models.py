@@ -47,6 +47,13 @@ class TaxIdStatus(models.TextChoices):
     UNAVAILABLE = "unavailable", "Cannot be checked"
 
 
+class AtLimit(models.TextChoices):
+    """What the customer wants when the included events are used up."""
+
+    STOP = "stop", "Stop: further events are refused until the next month"
+    PAY = "pay", "Go on, and pay for what is beyond"
+
+
 class BillingAccount(models.Model):
     """How an account pays: all that its pages show without asking Stripe.
 
@@ -64,6 +71,16 @@ class BillingAccount(models.Model):
     period_start = models.DateTimeField(null=True)
     period_end = models.DateTimeField(null=True)
     trial_end = models.DateTimeField(null=True)
+    trial_until = models.DateTimeField(
+        null=True, help_text="End of the trial without a card; every account has one."
+    )
+    at_limit = models.CharField(max_length=10, choices=AtLimit.choices, default=AtLimit.STOP)
+    larger_plan = models.CharField(
+        max_length=40, blank=True, help_text="A plan that was left in a month not billed yet."
+    )
+    larger_until = models.DateTimeField(
+        null=True, help_text="Until then the left plan's events count as included."
+    )
     cancel_at_period_end = models.BooleanField(default=False)
     past_due_since = models.DateTimeField(null=True, help_text="Start of the days of grace.")
     card_last4 = models.CharField(max_length=4, blank=True)

@@ -65,7 +65,8 @@ INVENTORY: Inventory = {
     "billing_account": {
         **columns(
             "account_id plan status stripe_customer_id stripe_subscription_id period_start"
-            " period_end trial_end cancel_at_period_end past_due_since tax_id_status synced_at",
+            " period_end trial_end trial_until at_limit larger_plan larger_until"
+            " cancel_at_period_end past_due_since tax_id_status synced_at",
             _PLAN,
         ),
         **columns("card_last4 billing_address", _CARD),

@@ -10,6 +10,31 @@ from billing import retention
 from billing.stripe import client
 
 
+@shared_task(name="billing.tasks.look_after_overdue")
+def look_after_overdue() -> None:
+    """Remind of overdue payments, and suspend accounts after the days of grace."""
+    from billing.services import failure  # noqa: PLC0415 - see above
+
+    failure.look_after_overdue()
+
+
+@shared_task(name="billing.tasks.meter")
+def meter() -> None:
+    """Look at what accounts use of their plans."""
+    from billing.services import metering  # noqa: PLC0415 - see above
+
+    metering.look_at_due()
+
+
+@shared_task(name="billing.tasks.end_closed")
+def end_closed() -> None:
+    """End the subscriptions of accounts that were closed."""
+    from billing.services import changes  # noqa: PLC0415 - see above
+
+    if client.is_on():
+        changes.end_closed()
+
+
 @shared_task(name="billing.tasks.work_inbox")
 def work_inbox() -> None:
     """Fetch from Stripe what it has announced."""

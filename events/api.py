@@ -34,7 +34,7 @@ class EventsApi(ProjectApi):
             "harmless."
         ),
         request={"application/json": schema.EVENTS},
-        responses={200: schema.OUTCOME, **errors(400, 401, 403, 410, 413, 415, 429, 503)},
+        responses={200: schema.OUTCOME, **errors(400, 401, 402, 403, 410, 413, 415, 429, 503)},
     )
     def post(self, request: Request) -> Response:
         """Take events."""

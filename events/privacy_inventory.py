@@ -97,6 +97,8 @@ INVENTORY: Inventory = {
         **columns("feature prompt_version", _TAGS),
         **columns("user_id", _USER),
     },
+    "events_month": columns("account_id month calls", _COUNTS),
+    "events_allowance": columns("account_id calls", _COUNTS),
     "events_rate": columns(
         "id catalogue provider model units first_used_at",
         Declared(

@@ -23,6 +23,8 @@ class AppError(Exception):
     status = 500
     message = "Something went wrong on our side. The request id helps us to find it."
     headers: dict[str, str] = {}
+    # What a program may want to read beside the message; stands in the error's body.
+    details: dict[str, object] = {}
 
     def __init__(self, message: str | None = None) -> None:
         self.message = message or self.message
@@ -104,6 +106,7 @@ def json_answer(request: HttpRequest, error: AppError) -> JsonResponse:
         "code": error.code,
         "message": error.message,
         "request_id": getattr(request, "request_id", None),
+        **error.details,
     }
     return JsonResponse({"error": body}, status=error.status, headers=error.headers)
 

@@ -4,6 +4,8 @@ Everything can come from the environment instead; this file is why `make up` ask
 """
 
 import base64
+import hashlib
+import hmac
 import json
 import os
 import secrets
@@ -11,6 +13,9 @@ from dataclasses import asdict, dataclass, fields
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 from typing import Any
+
+# A file in the data directory: the same port from start to start, known to commands too.
+LOCAL_STRIPE_PORT = "stripe.port"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +30,10 @@ class Installation:
     app_password: str
     worker_password: str
     broker_password: str
+
+    def secret_for(self, use: str) -> str:
+        """Return the secret of one more use, the same for ever; it betrays no other."""
+        return hmac.new(self.secret_key.encode(), use.encode(), hashlib.sha256).hexdigest()
 
     def __repr__(self) -> str:
         return "Installation(…)"  # a secret in a traceback is a secret in a log
@@ -50,6 +59,15 @@ def open_installation(data_dir: Path) -> Installation:
     if missing := {field.name for field in fields(Installation)} - stored.keys():
         stored |= _add(path, missing)
     return Installation(**{field.name: stored[field.name] for field in fields(Installation)})
+
+
+def local_stripe_url(data_dir: Path) -> str:
+    """Return where `make up` has put the Stripe of local mode; empty if it has none."""
+    try:
+        port = int((data_dir / LOCAL_STRIPE_PORT).read_text())
+    except (OSError, ValueError):
+        return ""
+    return f"http://127.0.0.1:{port}"
 
 
 def _add(path: Path, missing: set[str]) -> dict[str, Any]:

@@ -27,6 +27,9 @@ from llmcost.celery import make_app
 # Seconds between two runs, by task name.
 EVERY: Mapping[str, int] = {
     "accounts.tasks.forget_sessions": 86_400,
+    "billing.tasks.end_closed": 60,
+    "billing.tasks.look_after_overdue": 600,
+    "billing.tasks.meter": 30,
     "billing.tasks.work_inbox": 10,
     "billing.tasks.forget_events": 86_400,
     "billing.tasks.forget_records": 86_400,

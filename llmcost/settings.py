@@ -14,7 +14,7 @@ from csp.constants import NONE as CSP_NONE
 from csp.constants import SELF as CSP_SELF
 from environs import Env, validate
 
-from llmcost.installation import open_installation
+from llmcost.installation import local_stripe_url, open_installation
 from llmcost.logs import logging_config
 from llmcost.tenancy import roles
 from llmcost.up.postgres import socket_dir
@@ -332,6 +332,21 @@ STRIPE_LIVE_MODE = STRIPE_SECRET_KEY.startswith(("sk_live_", "rk_live_"))
 STRIPE_WEBHOOK_SECRETS = env.list("STRIPE_WEBHOOK_SECRETS", [])
 # Another server that speaks Stripe's API: the stand-in of local mode and tests.
 STRIPE_API_HOST = env.str("STRIPE_API_HOST", "https://api.stripe.com").rstrip("/")
+# The script that takes a card's number; on the card page alone, from Stripe and nobody else.
+STRIPE_JS_URL = "https://js.stripe.com/v3/"
+STRIPE_CSP = {
+    "script-src": ["https://js.stripe.com"],
+    "frame-src": ["https://js.stripe.com", "https://*.js.stripe.com", "https://hooks.stripe.com"],
+    "connect-src": ["https://api.stripe.com"],
+}
+if LOCAL_MODE and not STRIPE_SECRET_KEY and (_local := local_stripe_url(DATA_DIR)):
+    # The Stripe that `make up` runs beside us; its keys only have to look like keys.
+    STRIPE_API_HOST = _local
+    STRIPE_SECRET_KEY = "sk_test_" + "local0" * 4
+    STRIPE_PUBLISHABLE_KEY = "pk_test_" + "local0" * 4
+    STRIPE_WEBHOOK_SECRETS = [installation.secret_for("stripe webhooks")]
+    STRIPE_JS_URL = f"{_local}/js.stripe.com/v3/"
+    STRIPE_CSP = {"script-src": [_local], "connect-src": [_local]}
 # How long invoices are kept when their account is gone: tax law, ten years at most in the EU.
 BILLING_RETENTION_YEARS = env.int("BILLING_RETENTION_YEARS", 10)
 DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"

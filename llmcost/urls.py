@@ -18,6 +18,7 @@ urlpatterns = [
     path("", include("llmcost.web.urls")),
     path("", include("accounts.urls")),
     path("account/", include("accounts.page_urls")),
+    path("account/billing/", include("billing.page_urls")),
     path("billing/", include("billing.urls")),
     path("", include("privacy.urls")),
     path("app/", include("events.urls")),

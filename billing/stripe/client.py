@@ -15,7 +15,7 @@ RETRIES = 1
 
 def is_on() -> bool:
     """Whether this installation sells anything."""
-    return bool(settings.STRIPE_SECRET_KEY)
+    return bool(settings.STRIPE_SECRET_KEY) and not settings.SELF_HOSTED
 
 
 @cache

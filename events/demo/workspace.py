@@ -6,6 +6,7 @@ from datetime import datetime
 from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.db import transaction
+from django.dispatch import Signal
 
 from accounts.models import Account, Membership, User
 from accounts.services import open_account
@@ -25,6 +26,11 @@ PRINTED_KEY, SEED_KEY, TRAFFIC_KEY = "Demo key", "Demo seed", "Demo traffic"
 
 class NotHere(Exception):
     """There must be no demo workspace here; the text says why."""
+
+
+# Sent inside the workspace's context whenever it was made or found: later apps give it what it
+# needs to be tried.
+demo_opened = Signal()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,10 @@ def open_demo(*, force: bool = False) -> Demo:
             user.save(update_fields=["password"])
             EmailAddress.objects.create(user=user, email=EMAIL, verified=True, primary=True)
             _open_workspace(user)
-        return _demo_of(user)
+        demo = _demo_of(user)
+        with tenant(demo.account_id):
+            demo_opened.send(Demo, account_id=demo.account_id)
+        return demo
 
 
 def _open_workspace(user: User) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from django.db import IntegrityError, connection
 
+from events.ingest import quota
 from events.ingest.store import NO_PARTITION, store
 from events.ingest.validate import Rejection, validate
 from events.ingest.wire import Call
@@ -28,12 +29,14 @@ class Outcome:
 def ingest(account_id: int, project_id: int, body: bytes) -> Outcome:
     """Take a request's events; what is counted as accepted is committed.
 
-    Raises MalformedJson or TooLarge for the request as a whole.
+    Raises MalformedJson, TooLarge or QuotaExceeded for the request as a whole.
     """
     now = clock.now()
     batch = validate(body, now)
     prices = [price(event) for event in batch.events]
     accepted = _store(account_id, project_id, batch.events, prices) if batch.events else 0
+    if batch.events and not accepted:
+        quota.refuse_if_full(account_id, batch.events)
     logger.info(
         "events_ingested",
         extra={

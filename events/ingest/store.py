@@ -66,7 +66,8 @@ def store(account_id: int, project_id: int, events: list[Call], prices: list[Pri
     params: dict[str, int | str | None] = {"account": account_id, "project": project_id}
     params |= _columns(_OF_CALL, events) | _columns(_OF_PRICE, prices)
     params["id_month"] = _array([id_month(event.event_id) for event in events])
-    with tenant(account_id), connection.cursor() as cursor:
+    # In turn, if the account stops at a number of calls: migration 0004 says why.
+    with tenant(account_id, function="llmcost_tenant_in_turn"), connection.cursor() as cursor:
         with prepared():
             cursor.execute(statement("insert_events"), params)
         accepted = sum(calls for (calls,) in cursor.fetchall())

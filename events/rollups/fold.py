@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from django.db import connection
 
+from events.ingest.quota import COUNTED
 from events.ingest.store import FOLD
 from events.sql import statement
 from llmcost import clock
@@ -20,6 +21,8 @@ CALLS_AT_ONCE = 50_000
 # ingest brings the next look forward, and if that note is lost this finds the deltas.
 AT_ONCE, SOON, AT_THE_LATEST = timedelta(0), timedelta(seconds=2), timedelta(hours=1)
 LEASE = timedelta(seconds=10)
+# Whoever looks at the months (plans) need not do so with every fold.
+LOOK_AFTER = timedelta(minutes=1)
 
 
 def fold_due_accounts(limit: int = CALLS_AT_ONCE) -> int:
@@ -34,6 +37,8 @@ def fold_due_accounts(limit: int = CALLS_AT_ONCE) -> int:
         wait = AT_ONCE if here >= limit else SOON if here else AT_THE_LATEST
         until = clock.now() + wait
         due.postpone(FOLD, account_id, leased_until=leased_until, until=until)
+        if here:
+            due.schedule(COUNTED, account_id, clock.now() + LOOK_AFTER)
         folded += here
     if folded:
         logger.info("deltas_folded", extra={"calls": folded})

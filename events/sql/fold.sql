@@ -111,5 +111,11 @@ WITH taken AS (
             WHEN cardinality(kept.latencies) + cardinality(excluded.latencies) > 40
             THEN llmcost_latencies_merged(kept.latencies || excluded.latencies)
             ELSE kept.latencies || excluded.latencies END
+), into_month AS (
+    INSERT INTO events_month AS kept (account_id, month, calls)
+    SELECT %(account)s, date_trunc('month', bucket, 'UTC') AS month, sum(calls)
+    FROM taken GROUP BY 2
+    ORDER BY 2
+    ON CONFLICT (account_id, month) DO UPDATE SET calls = kept.calls + excluded.calls
 )
 SELECT coalesce(sum(greatest(abs(calls), 1)), 0)::bigint FROM taken

@@ -60,6 +60,23 @@ WITH batch AS (
         feature, user_id, prompt_version
     )
     SELECT %(account)s, %(project)s, batch.* FROM batch
+    -- Nothing, if the account stops (few have a row) and a month of the batch is full.
+    WHERE NOT EXISTS (
+        SELECT FROM events_allowance AS allowance
+        WHERE allowance.account_id = %(account)s AND EXISTS (
+            SELECT FROM (
+                SELECT DISTINCT date_trunc('month', created_at, 'UTC') AS month FROM batch
+            ) AS asked
+            WHERE allowance.calls <= coalesce((
+                SELECT calls FROM events_month
+                WHERE account_id = %(account)s AND month = asked.month
+            ), 0) + coalesce((
+                SELECT sum(calls) FROM events_delta
+                WHERE account_id = %(account)s AND bucket >= asked.month
+                AND bucket < asked.month + interval '1 month'
+            ), 0)
+        )
+    )
     ON CONFLICT DO NOTHING
     RETURNING *
 )

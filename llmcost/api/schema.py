@@ -16,6 +16,7 @@ _ERROR: dict[str, Any] = {
 _MEANINGS = {
     400: "malformed_json, invalid_parameter",
     401: "invalid_key; invalid_signature",
+    402: "quota_exceeded, with used, included and resets_at",
     403: "missing_scope",
     410: "account_terminated",
     404: "not_found",

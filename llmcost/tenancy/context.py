@@ -14,9 +14,12 @@ from llmcost.tenancy.roles import STAFF
 
 
 @contextmanager
-def tenant(account_id: int) -> Iterator[None]:
-    """Run a transaction that sees and writes one account's rows, and no others."""
-    with _setting("llmcost_tenant", "llmcost.account_id", str(account_id)):
+def tenant(account_id: int, *, function: str = "llmcost_tenant") -> Iterator[None]:
+    """Run a transaction that sees and writes one account's rows, and no others.
+
+    `function` may be one that does something besides, in the same statement.
+    """
+    with _setting(function, "llmcost.account_id", str(account_id)):
         yield
 
 

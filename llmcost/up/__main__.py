@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from llmcost.installation import open_installation
-from llmcost.up import CannotStart, banner, preflight, prepare
+from llmcost.up import CannotStart, banner, local_stripe, preflight, prepare
 from llmcost.up.postgres import EmbeddedPostgres
 from llmcost.up.processes import end_marked
 from llmcost.up.supervisor import Program, StopRequested, Supervisor
@@ -62,6 +62,7 @@ def _run(began: float) -> int:
 def _start(supervisor: Supervisor, data_dir: Path, port: int, began: float) -> None:
     if not _outside_database():
         _start_postgres(supervisor, EmbeddedPostgres(data_dir))
+    local_stripe.start(supervisor, data_dir, port)
     steps = [
         lambda: _prepare(supervisor),
         lambda: supervisor.start(_web(supervisor, port)),

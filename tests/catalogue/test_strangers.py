@@ -24,7 +24,7 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 NAMELESS = re.compile(
     r"^(healthz|readyz|api/|admin/|static/|v1/|privacy/|terms/|dev/|login/|logout/|signup/|inactive/"
     r"|confirm-email/|email/|password/|reauthenticate/|contact/|invitation/|app/$|account/[^<]*$"
-    r"|billing/webhook/$|registrations/|$)"
+    r"|billing/webhook/$|registrations/|account/billing/plans/|$)"
 )
 # Pages about whoever asks: they name nothing, so a stranger sees his own.
 ABOUT_ONESELF = re.compile(r"^account/[^<]*$")
@@ -38,6 +38,7 @@ RANDOM = {
     "member": 987_654_321,
     "invitation": 987_654_321,
     "number": 987_654_321,
+    "stripe_id": "in_nobodys",
 }
 
 
@@ -93,6 +94,7 @@ def secret(acme, api):
         "pk": passkey.pk,
         "reference": asked.reference,
         "number": receipts.issue("erasure", acme.account.public_id, {"rows": {}}).number,
+        "stripe_id": "in_CANARY",
         "handle": _handle(acme.client.session.session_key),
         "member": second.pk,
         "invitation": invited.pk,

@@ -49,7 +49,14 @@ def free_port() -> int:
 def environment(data_dir: Path, port: int, **extra: str) -> dict[str, str]:
     """What a user's shell has, and nothing of the test's."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return {**kept, "LLMCOST_DATA": str(data_dir), "PORT": str(port), "DEMO": "off", **extra}
+    return {
+        **kept,
+        "LLMCOST_DATA": str(data_dir),
+        "PORT": str(port),
+        "DEMO": "off",
+        "LOCAL_STRIPE": "off",
+        **extra,
+    }
 
 
 def run_up(data_dir: Path, port: int, **extra: str) -> subprocess.CompletedProcess[str]:
