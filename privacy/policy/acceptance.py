@@ -4,17 +4,17 @@ from typing import Any
 
 from django.conf import settings
 
-from accounts.models import User
+from accounts.models import Account, User
 from llmcost import clock
 from privacy.policy.publication import current
 
 
-def record_acceptance(*, user: User, **_signal: Any) -> None:
-    """Write down what the person who opens an account has accepted on the sign-up form.
+def record_acceptance(*, user: User, account: Account | None = None, **_signal: Any) -> None:
+    """Write down what somebody has accepted on the form by which they came in.
 
-    Where a company runs this for itself, there is no such form, and nothing of ours to accept.
+    Where a company runs this for itself, accounts are opened on the command line, without a form.
     """
-    if settings.SELF_HOSTED:
+    if account is not None and settings.SELF_HOSTED:
         return
     user.accepted_policy_version = current("privacy").version
     user.accepted_terms_version = current("terms").version

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from cryptography import exceptions
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -40,6 +40,14 @@ class _Fetched:
     keys: Keys
 
 
+class _NoRedirects(HTTPRedirectHandler):
+    """The operator has named the address; whoever answers there does not choose another."""
+
+    def redirect_request(self, *_args: Any, **_named: Any) -> None:
+        """Let a redirect be the error that it is here."""
+
+
+_opener = build_opener(_NoRedirects)
 _fetched: dict[str, _Fetched] = {}
 
 
@@ -86,7 +94,7 @@ def _keys_at(url: str, wanted: str) -> Keys:
 def _fetch(url: str) -> Any:
     headers = {"Accept": "application/json", "User-Agent": "llmcosttracker"}
     request = Request(url, headers=headers)  # noqa: S310 - the operator's own setting
-    with urlopen(request, timeout=FETCH_SECONDS) as answer:  # noqa: S310 - likewise
+    with _opener.open(request, timeout=FETCH_SECONDS) as answer:
         return json.loads(answer.read(MOST_BYTES))
 
 

@@ -1,6 +1,7 @@
 """An installation that a company runs for itself: no sign-up, no sale, an owner from the command line."""
 
 import io
+import re
 
 import pytest
 from django.core.cache import cache
@@ -9,6 +10,7 @@ from django.db import connection
 from django.test import Client
 
 from accounts.models import Account, Membership, Role, User
+from llmcost.models import OutgoingMail
 from llmcost.tenancy.context import signed_in, tenant
 
 PASSWORD = "seven slow otters swim"
@@ -50,6 +52,16 @@ def test_nobody_signs_up_and_no_page_offers_it(self_hosted, client):
     client.post("/signup/", FORM)
 
     assert not User.objects.filter(email="eve@example.com").exists()
+
+
+def test_who_is_invited_comes_in(self_hosted, acme, client):
+    acme.client.post("/account/team/invitations/", {"email": "bob@acme.example", "role": "member"})
+    link = re.search(r"/invitation/[^/\s]+/", OutgoingMail.objects.get().text)[0]
+
+    client.post(f"{link}signup/", {"name": "Bob", "password1": PASSWORD, "accept": "on"})
+
+    bob = User.objects.get(email="bob@acme.example")
+    assert bob.accepted_policy_version  # which the form has asked for
 
 
 def test_the_service_takes_sign_ups(client):

@@ -299,6 +299,7 @@ def shelf(settings):
             state.asked += 1
             self.send_response(state.status)
             self.send_header("Content-Length", str(len(state.body)))
+            self.send_header("Location", "/elsewhere")
             self.end_headers()
             self.wfile.write(state.body)
 
@@ -361,6 +362,14 @@ def test_a_list_that_does_not_come_is_503_and_asked_for_once_a_minute(
     assert [one.status_code for one in answers] == [503] * 3
     assert answers[0].json()["error"]["code"] == "unavailable"
     assert "Retry-After" in answers[0]
+    assert shelf.asked == 1
+
+
+def test_a_redirect_is_not_followed(report, partner, shelf, wait, db):
+    shelf.hold(partner)
+    shelf.status = 302
+
+    assert report("x").status_code == 503
     assert shelf.asked == 1
 
 
