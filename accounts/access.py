@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts import support_access
 from accounts.errors import AccountReadOnly, MissingRight, OtherAccount, SupportMayOnlyLook
-from accounts.models import Account, Membership
+from accounts.models import Account, Membership, Role
 from accounts.rights import Right, may
 from llmcost import clock
 from llmcost.errors import NotFound
@@ -33,6 +33,11 @@ CURRENT_ACCOUNT = "account_id"
 # stands beside Django's token (`accounts.templatetags.marked_forms`), the header in app.html.
 OPENED_IN_FIELD, OPENED_IN_HEADER = "opened_in", "X-Opened-In"
 BILLING_PAGE = "/account/billing/"
+# In the session: whose single sign-on it came through. It opens that account and no other, because
+# whoever runs an account's provider can sign in as any of its members.
+SSO_ACCOUNT = "sso_account_id"
+# How the name of an account's provider begins.
+SSO = "sso-"
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
@@ -68,6 +73,7 @@ def member_page(
             with tenant(membership.account_id):
                 request.account = Account.objects.get(pk=membership.account_id)
                 _require_same_account(request)
+                require_sso(request)
                 if not may(membership.role, right):
                     if lead_home:
                         return redirect(home_of(membership.role))
@@ -104,7 +110,7 @@ def person_page(*, fresh: bool = False) -> Callable[[View], View]:
                 with tenant(request.membership.account_id):
                     request.account = Account.objects.get(pk=request.membership.account_id)
             if fresh:
-                require_fresh(request)
+                require_fresh(request, person=True)
             return view(request, *args, **kwargs)
 
         inside.right = None
@@ -147,10 +153,15 @@ def membership_of(request: HttpRequest) -> Membership:
 
 
 def memberships_of(request: HttpRequest) -> list[Membership]:
-    """Return every place of the signed-in user, the oldest first; asked once a request."""
+    """Return every place of the signed-in user, the oldest first; asked once a request.
+
+    In a session that came through a company's single sign-on that is their place there alone.
+    """
     if not hasattr(request, "memberships"):
         with signed_in(request.user.pk):
             own = Membership.objects.filter(user_id=request.user.pk).order_by("pk")
+            if SSO_ACCOUNT in request.session:
+                own = own.filter(account_id=request.session[SSO_ACCOUNT])
             request.memberships = list(own)
     return request.memberships
 
@@ -187,21 +198,40 @@ def _require_same_account(request: HttpRequest) -> None:
         raise OtherAccount
 
 
+def require_sso(request: HttpRequest) -> None:
+    """Lead to the account's single sign-on if it demands that and the session did not come so.
+
+    The owner gets in by a second factor or passkey too: a provider that fails, or is set up
+    wrongly, must not lock a company out.
+    """
+    if not request.account.sso_required or request.session.get(SSO_ACCOUNT) == request.account.pk:
+        return
+    steps = get_authentication_records(request, request.user)
+    if request.membership.role == Role.OWNER and any(step["method"] == "mfa" for step in steps):
+        return
+    raise ImmediateHttpResponse(redirect("sso_needed"))
+
+
 # --- Is it still them? -----------------------------------------------------------------------
-def is_fresh(request: HttpRequest) -> bool:
-    """Say whether the person has signed in, or proved again who they are, a short while ago."""
-    records = get_authentication_records(request, request.user)
-    age = clock.now().timestamp() - records[-1]["at"] if records else None
+def is_fresh(request: HttpRequest, *, person: bool = False) -> bool:
+    """Say whether the person has signed in, or proved again who they are, a short while ago.
+
+    For changes to the person themselves (`person`) an account's single sign-on is no proof.
+    """
+    steps = get_authentication_records(request, request.user)
+    if person:
+        steps = [step for step in steps if not str(step.get("provider", "")).startswith(SSO)]
+    age = clock.now().timestamp() - steps[-1]["at"] if steps else None
     return age is not None and age < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
 
 
-def require_fresh(request: HttpRequest) -> None:
+def require_fresh(request: HttpRequest, *, person: bool = False) -> None:
     """Lead to /reauthenticate/ and back, unless the person was there a short while ago.
 
     What a form has sent is not kept meanwhile (it may hold a secret, and allauth would keep the
     caller's address and browser with it): the way back leads to the form.
     """
-    if is_fresh(request):
+    if is_fresh(request, person=person):
         return
     back = request.get_full_path() if request.method in SAFE_METHODS else _form_page(request)
     raise ImmediateHttpResponse(redirect_to_login(back, reverse("account_reauthenticate")))

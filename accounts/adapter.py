@@ -35,6 +35,9 @@ MESSAGES = {
     "mfa/messages/totp_deactivated.txt",
     "mfa/messages/webauthn_added.txt",
     "mfa/messages/webauthn_removed.txt",
+    "socialaccount/messages/account_connected.txt",
+    "socialaccount/messages/account_connected_other.txt",
+    "socialaccount/messages/account_disconnected.txt",
 }
 # The ways to prove that it is still them, in the order in which they are offered.
 REAUTHENTICATION = {
@@ -61,7 +64,8 @@ class AccountAdapter(DefaultAccountAdapter):
     ) -> User:
         """Make the user and open the company's account, in the transaction of the sign-up form.
 
-        Who signs up by an invitation is asked for no company and gets no account of their own.
+        Who signs up by an invitation, or through single sign-on, is asked for no company
+        and gets no account of their own.
         """
         user.name = form.cleaned_data["name"]
         super().save_user(request, user, form, commit)
@@ -87,7 +91,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def is_reauthentication_required(self, *, app: str, **_: Any) -> bool:
         """Ask again only if neither a sign-in nor such a question was a short while ago."""
-        return not is_fresh(context.request)
+        return not is_fresh(context.request, person=True)
 
     def get_reauthentication_methods(self, user: User) -> list[dict[str, str]]:
         """Return the ways to prove that it is still them, which this person has."""

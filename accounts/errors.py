@@ -109,3 +109,7 @@ class ForAnotherAddress(AppError):
 class PurgeBegun(AppError):
     code, status = "purge_begun", 409
     message = "The 30 days are over and the deletion has begun: this account cannot be reopened."
+
+
+class SsoRefused(AppError):
+    code, status = "sso_refused", 403

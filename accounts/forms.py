@@ -9,6 +9,7 @@ from allauth.mfa.base import forms as mfa
 from allauth.mfa.totp.forms import ActivateTOTPForm
 from allauth.mfa.totp.internal.auth import SECRET_SESSION_KEY
 from allauth.mfa.webauthn.forms import AddWebAuthnForm, EditWebAuthnForm
+from allauth.socialaccount.forms import SignupForm as ProviderSignUp
 from django import forms
 from django.contrib.auth.hashers import make_password
 from django.core.validators import EmailValidator
@@ -16,7 +17,8 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import mark_safe
 
-from accounts.models import User
+from accounts import sso
+from accounts.models import Account, Role, User
 from llmcost.vault import Unsealable, seal, unseal
 
 NAME_LENGTH = 200  # of a person and of a company, as in the models
@@ -82,6 +84,45 @@ class InvitedSignUpForm(SignUpForm):
         super().__init__(*args, **kwargs)
         self.fields["email"].disabled = True
         self.fields["email"].help_text = "The invitation is for this address."
+
+
+class ProviderSignUpForm(ProviderSignUp):
+    """What is asked of who comes through a provider: the same, but for the password.
+
+    Through an account's own single sign-on they join that account, so no company is asked. An
+    address that the provider has confirmed cannot be changed on the way.
+    """
+
+    name = forms.CharField(label="Name", max_length=NAME_LENGTH)
+    company = forms.CharField(label="Company", max_length=NAME_LENGTH)
+    accept = SignUpForm.declared_fields["accept"]
+    field_order = ("name", "email", "company", "accept")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _plain(self)
+        self.fields["name"].widget.attrs["autocomplete"] = "name"
+        self.fields["company"].widget.attrs["autocomplete"] = "organization"
+        email = self.initial.get("email")
+        if any(one.verified and one.email == email for one in self.sociallogin.email_addresses):
+            self.fields["email"].disabled = True
+        if sso.connection_of(self.sociallogin.account.provider):
+            del self.fields["company"]
+
+    def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
+        """Make the user and the account, all or nothing; for a known address only mail."""
+        with transaction.atomic():
+            return super().try_save(request)
+
+
+class SsoEmailForm(forms.Form):
+    """Whose single sign-on?"""
+
+    email = EmailField(label="Email")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _plain(self)
 
 
 class SignInForm(allauth.LoginForm):
@@ -216,6 +257,90 @@ class PasskeyNameForm(EditWebAuthnForm):
     """Another name for a passkey."""
 
     name = forms.CharField(label="Name", max_length=60)
+
+
+class SsoForm(forms.Form):
+    """An account's OpenID Connect provider."""
+
+    issuer = forms.URLField(
+        label="Issuer",
+        max_length=500,
+        assume_scheme="https",
+        help_text="The address of your provider, as its own description calls it.",
+        error_messages={"required": "Enter the issuer's address."},
+    )
+    client_id = forms.CharField(
+        label="Client ID", max_length=255, error_messages={"required": "Enter the client ID."}
+    )
+    client_secret = forms.CharField(
+        label="Client secret",
+        max_length=1000,
+        required=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+    )
+    domains = forms.CharField(
+        label="E-mail domains",
+        max_length=2000,
+        help_text="Parted by blanks. Owner or an admin must have a confirmed address in each.",
+        error_messages={"required": "Enter at least one domain."},
+    )
+    default_role = forms.ChoiceField(
+        label="Who comes new",
+        required=False,
+        choices=[
+            ("", "is refused: members are invited"),
+            (Role.READ_ONLY, "joins as Read-only"),
+            (Role.MEMBER, "joins as Member"),
+            (Role.BILLING, "joins as Billing"),
+        ],
+    )
+    required = forms.BooleanField(
+        label="Members must sign in this way. Other sessions do not open this account; yours does"
+        " with a second factor, should the provider fail.",
+        required=False,
+    )
+
+    def __init__(
+        self, *args: Any, account: Account, has_secret: bool, has_factor: bool, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.account, self.has_secret, self.has_factor = account, has_secret, has_factor
+        if has_secret:
+            self.fields["client_secret"].help_text = "Stored, sealed. Leave empty to keep it."
+
+    def clean_issuer(self) -> str:
+        """Ask the provider for its description."""
+        issuer: str = self.cleaned_data["issuer"].rstrip("/")
+        if wrong := sso.check_issuer(issuer):
+            raise forms.ValidationError(wrong)
+        return issuer
+
+    def clean_client_secret(self) -> str:
+        """Take a new secret, or keep the one that is there."""
+        secret: str = self.cleaned_data["client_secret"]
+        if not secret and not self.has_secret:
+            raise forms.ValidationError("Enter the client secret.")
+        return secret
+
+    def clean_domains(self) -> list[str]:
+        """Take domains in which a leader of the account has a confirmed address."""
+        domains = sorted({one.lower().lstrip("@") for one in self.cleaned_data["domains"].split()})
+        if foreign := sso.foreign_domains(self.account, domains):
+            raise forms.ValidationError(
+                f"No owner or admin has a confirmed address of their own company in"
+                f" {', '.join(foreign)}."
+            )
+        return domains
+
+    def clean_required(self) -> bool:
+        """Let nobody lock themselves out."""
+        required: bool = self.cleaned_data["required"]
+        if required and not self.has_factor:
+            raise forms.ValidationError(
+                "Set up a second factor for yourself first: it is your way"
+                " in should the provider fail."
+            )
+        return required
 
 
 def _plain_code(form: forms.Form) -> None:

@@ -88,6 +88,9 @@ class Account(models.Model):
     suspended_at = models.DateTimeField(
         null=True, help_text="Read-only, because a payment failed for longer than the grace."
     )
+    sso_required = models.BooleanField(
+        default=False, help_text="Only sessions of its own single sign-on open it."
+    )
 
     class Meta:
         constraints = [
@@ -192,6 +195,46 @@ class Invitation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.role} in {self.account_id}"
+
+
+class SsoConnection(models.Model):
+    """The OpenID Connect provider through which an account's members sign in."""
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="+")
+    provider = models.CharField(
+        max_length=40, help_text="Its name in addresses: sso- and the account's public id."
+    )
+    issuer = models.URLField(max_length=500)
+    client_id = models.CharField(max_length=255)
+    client_secret = models.TextField(help_text="Sealed with ENCRYPTION_KEYS.")
+    default_role = models.CharField(
+        max_length=20,
+        choices=Role.choices,
+        blank=True,
+        help_text="Of who comes new; or nobody.",
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="sso_connection_once", fields=["account"]),
+            models.UniqueConstraint(name="sso_provider_once", fields=["provider"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.provider
+
+
+class SsoDomain(models.Model):
+    """A domain of e-mail addresses whose people sign in through their account's provider."""
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="+")
+    domain = models.CharField(max_length=253)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(name="sso_domain_once", fields=["domain"])]
+
+    def __str__(self) -> str:
+        return self.domain
 
 
 class Actor(models.TextChoices):

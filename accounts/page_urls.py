@@ -7,6 +7,8 @@ from accounts import account_views, person_views, support_views, team_views
 app_name = "accounts"
 urlpatterns: list[URLPattern] = [
     path("", person_views.profile, name="profile"),
+    path("security/sso/", person_views.single_sign_on, name="sso"),
+    path("security/sso/remove/", person_views.remove_single_sign_on, name="remove_sso"),
     path("security/sessions/end/", person_views.end_others, name="end_other_sessions"),
     path("security/sessions/<slug:handle>/end/", person_views.end, name="end_session"),
     path("security/support/", support_views.support, name="support"),

@@ -52,7 +52,7 @@ INVENTORY: Inventory = {
     "accounts_account": {
         **columns("id public_id name created_at", _COMPANY),
         **columns(
-            "closed_at purge_due_at suspended_at",
+            "closed_at purge_due_at suspended_at sso_required",
             Declared(
                 Category.ACTIVITY,
                 Subject.CUSTOMER,
@@ -119,6 +119,41 @@ INVENTORY: Inventory = {
     ),
     # Neither an address nor a browser's name: when it began and by which way stands in the data.
     "accounts_session": columns("session_key session_data expire_date user_id", _SESSION),
+    # Of a provider we keep by which number it knows the person; of tokens and profile nothing.
+    "socialaccount_socialaccount": columns(
+        "id provider uid extra_data user_id last_login date_joined",
+        _member(Category.CREDENTIAL, "signing in through a provider that was connected"),
+    ),
+    "socialaccount_socialtoken": technical(
+        "id token token_secret expires_at account_id app_id",
+        "allauth's, stays empty: tokens are not kept",
+        Retention.ALWAYS,
+    ),
+    "socialaccount_socialapp": technical(
+        "id provider provider_id name client_id secret key settings",
+        "allauth's, stays empty: providers come from the environment",
+        Retention.ALWAYS,
+    ),
+    "accounts_ssoconnection": columns(
+        "id account_id provider issuer client_id client_secret default_role",
+        Declared(
+            Category.SETTING,
+            Subject.CUSTOMER,
+            "single sign-on of the account (its secret sealed)",
+            Basis.CONTRACT,
+            Retention.ACCOUNT,
+        ),
+    ),
+    "accounts_ssodomain": columns(
+        "id account_id domain",
+        Declared(
+            Category.SETTING,
+            Subject.CUSTOMER,
+            "whose single sign-on an address belongs to",
+            Basis.CONTRACT,
+            Retention.ACCOUNT,
+        ),
+    ),
     "mfa_authenticator": {
         **columns(
             "id user_id type data",

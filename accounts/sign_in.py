@@ -16,10 +16,13 @@ from allauth.account.signals import (
 )
 from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import authenticator_added, authenticator_removed, authenticator_reset
+from allauth.socialaccount.models import SocialAccount, SocialLogin
+from allauth.socialaccount.signals import social_account_added, social_account_removed
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from accounts import audit
+from accounts import audit, sso
+from accounts.access import SSO_ACCOUNT
 from accounts.models import Membership, User
 from accounts.sessions import SIGNED_IN_AT, SIGNED_IN_BY, end_sessions
 from llmcost import clock
@@ -34,6 +37,7 @@ WAYS = {
     Authenticator.Type.RECOVERY_CODES: "recovery code",
     Authenticator.Type.WEBAUTHN: "passkey",
 }
+PROVIDERS = {"google": "Google", "github": "GitHub"}
 
 
 def note(user: User, action: str, **details: Any) -> None:
@@ -51,15 +55,25 @@ def way_of(request: HttpRequest, user: User) -> str:
     steps = [
         WAYS.get(record.get("type", ""))
         or WAYS.get(record["method"])
-        or str(record.get("provider", record["method"]))
+        or provider_label(record.get("provider", record["method"]))
         for record in get_authentication_records(request, user)
     ]
     return ", ".join(dict.fromkeys(steps))
 
 
+def provider_label(provider: str) -> str:
+    """Say what a provider is called on pages and in the trail."""
+    return PROVIDERS.get(provider, "single sign-on")
+
+
 @receiver(user_logged_in)
-def _signed_in(request: HttpRequest, user: User, **_: Any) -> None:
+def _signed_in(
+    request: HttpRequest, user: User, sociallogin: SocialLogin | None = None, **_: Any
+) -> None:
     way = way_of(request, user)
+    provider = sociallogin.account.provider if sociallogin else ""
+    if connection := sso.connection_of(provider):
+        request.session[SSO_ACCOUNT] = connection.account_id
     request.session[SIGNED_IN_AT] = clock.now().isoformat()
     request.session[SIGNED_IN_BY] = way
     note(user, "member.signed_in", by_way_of=way)
@@ -97,6 +111,19 @@ def _factor_removed(user: User, authenticator: Authenticator, **_: Any) -> None:
 @receiver(authenticator_reset)
 def _factor_reset(user: User, **_: Any) -> None:
     note(user, "member.recovery_codes_renewed")
+
+
+@receiver(social_account_added)
+def _provider_added(sociallogin: SocialLogin, **_: Any) -> None:
+    way = provider_label(sociallogin.account.provider)
+    note(sociallogin.user, "member.provider_added", way=way)
+
+
+@receiver(social_account_removed)
+def _provider_removed(request: HttpRequest, socialaccount: SocialAccount, **_: Any) -> None:
+    way = provider_label(socialaccount.provider)
+    note(socialaccount.user, "member.provider_removed", way=way)
+    request.session.cycle_key()
 
 
 def _name(authenticator: Authenticator) -> str:

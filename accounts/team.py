@@ -71,7 +71,7 @@ def invite(account_id: int, *, email: str, role: Role, by: User) -> Invitation:
         raise AlreadyInvited
     if earlier:
         _withdraw([earlier])
-    _require_room(account_id, open_invitations=_waiting(account_id).count())
+    require_room(account_id, open_invitations=_waiting(account_id).count())
     token = secrets.token_urlsafe(32)
     invitation = Invitation.objects.create(
         account=account,
@@ -95,7 +95,7 @@ def resend_invitation(account_id: int, invitation_id: int, *, by: User) -> Invit
     account = lock_account(account_id, by=by, right=Right.MANAGE_TEAM)
     invitation = _open_invitation(account_id, invitation_id)
     waiting = _waiting(account_id).exclude(pk=invitation.pk)
-    _require_room(account_id, open_invitations=waiting.count())
+    require_room(account_id, open_invitations=waiting.count())
     token = secrets.token_urlsafe(32)
     invitation.token_hash, invitation.expires_at = hash_of(token), _end(account_id)
     invitation.save(update_fields=["token_hash", "expires_at"])
@@ -166,7 +166,7 @@ def accept_invitation(token: str, *, user: User) -> Membership:
             raise ForAnotherAddress(invited=invitation.email, own=user.email)
         if Membership.objects.filter(account_id=account_id, user=user).exists():
             raise AlreadyMember("You are a member of this account already.")
-        _require_room(account_id)
+        require_room(account_id)
         invitation.accepted_at = clock.now()
         invitation.save(update_fields=["accepted_at"])
         membership = Membership.objects.create(account=account, user=user, role=invitation.role)
@@ -299,7 +299,8 @@ def _require_open(invitation: Invitation, account: Account) -> None:
         raise InvitationOver("This invitation has expired after seven days. Ask for a new one.")
 
 
-def _require_room(account_id: int, *, open_invitations: int = 0) -> None:
+def require_room(account_id: int, *, open_invitations: int = 0) -> None:
+    """Refuse one member more than the plan has room for. Raises MembersLimit."""
     limit = member_limit(account_id)
     members = Membership.objects.filter(account_id=account_id).count()
     if limit is not None and members + open_invitations >= limit:

@@ -3,10 +3,15 @@ code finds them. Pages of our own about a person stand in `page_urls`.
 """
 
 from allauth.account import views as allauth
+from allauth.socialaccount import views as social
+from allauth.socialaccount.providers.github import views as github
+from allauth.socialaccount.providers.google import views as google
+from allauth.socialaccount.providers.openid_connect import views as openid_connect
 from django.urls import path, re_path
 
 from accounts import person_views, team_views, views
 from accounts.access import person_page
+from accounts.views import end_provider, start_provider
 
 personal, fresh = person_page(), person_page(fresh=True)
 
@@ -15,6 +20,25 @@ urlpatterns = [
     path("login/", views.SignInView.as_view(), name="account_login"),
     path("login/second-factor/", views.SecondFactorView.as_view(), name="mfa_authenticate"),
     path("login/passkey/", views.PasskeySignInView.as_view(), name="mfa_login_webauthn"),
+    path("login/sso/", views.sso_start, name="sso_start"),
+    path("login/sso/needed/", views.sso_needed, name="sso_needed"),
+    path("login/google/", start_provider(google.oauth2_login), name="google_login"),
+    path("login/google/callback/", end_provider(google.oauth2_callback), name="google_callback"),
+    path("login/github/", start_provider(github.oauth2_login), name="github_login"),
+    path("login/github/callback/", end_provider(github.oauth2_callback), name="github_callback"),
+    path(
+        "login/with/<slug:provider_id>/",
+        start_provider(openid_connect.login),
+        name="openid_connect_login",
+    ),
+    path(
+        "login/with/<slug:provider_id>/callback/",
+        end_provider(openid_connect.callback),
+        name="openid_connect_callback",
+    ),
+    path("login/cancelled/", social.login_cancelled, name="socialaccount_login_cancelled"),
+    path("login/failed/", social.login_error, name="socialaccount_login_error"),
+    path("signup/finish/", views.ProviderSignUpView.as_view(), name="socialaccount_signup"),
     path("logout/", allauth.logout, name="account_logout"),
     path("invitation/<str:token>/", team_views.invitation, name="invitation"),
     path(
@@ -80,6 +104,11 @@ urlpatterns = [
         "account/security/recovery-codes/new/",
         fresh(person_views.NewRecoveryCodesView.as_view()),
         name="mfa_generate_recovery_codes",
+    ),
+    path(
+        "account/security/providers/",
+        fresh(person_views.ProvidersView.as_view()),
+        name="socialaccount_connections",
     ),
     path(
         "account/security/passkeys/add/",

@@ -1,19 +1,36 @@
 """Pages of signing up and signing in: allauth's, which answer a refused form with 422 or 429."""
 
 import json
+from collections.abc import Callable
+from functools import wraps
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 from allauth.account import views as allauth
 from allauth.account.adapter import get_adapter
+from allauth.account.utils import get_next_redirect_url
+from allauth.decorators import rate_limit
 from allauth.mfa.base import views as mfa
 from allauth.mfa.webauthn import views as webauthn
+from allauth.socialaccount import views as social
+from allauth.socialaccount.adapter import get_adapter as get_social_adapter
+from allauth.socialaccount.models import SocialApp
+from allauth.socialaccount.providers.base import AuthProcess
+from django.contrib import messages
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+from requests import RequestException
 
+from accounts import sso
+from accounts.access import person_page
 from accounts.errors import TooManyAttempts
-from llmcost.errors import page_answer
+from accounts.forms import SsoEmailForm
+from llmcost.errors import NotFound, page_answer
 
+PROVIDER_AWAY = "The provider does not answer. Try again later, or use another way."
 LIMITS = {"too_many_login_attempts", "rate_limited"}
 
 
@@ -32,9 +49,23 @@ class RefusedForm:
 class SignUpView(RefusedForm, allauth.SignupView):
     """GET, POST /signup/"""
 
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Add the providers that this installation has registered with."""
+        return super().get_context_data(**kwargs) | {"providers": providers(self.request)}
+
 
 class SignInView(RefusedForm, allauth.LoginView):
     """GET, POST /login/"""
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Add the providers that this installation has registered with."""
+        return super().get_context_data(**kwargs) | {"providers": providers(self.request)}
+
+
+def providers(request: HttpRequest) -> list[dict[str, str]]:
+    """Return name and address of each provider that this installation has registered with."""
+    found = get_social_adapter().list_providers(request)
+    return [{"name": one.name, "url": one.get_login_url(request)} for one in found]
 
 
 class ResetView(RefusedForm, allauth.PasswordResetView):
@@ -86,6 +117,91 @@ class PasskeyAgainView(webauthn.ReauthenticateWebAuthnView):
         response = self.render_to_response(page | {"form": form})
         response.status_code = HTTPStatus.UNPROCESSABLE_ENTITY
         return response
+
+
+class ProviderSignUpView(RefusedForm, social.SignupView):
+    """GET, POST /signup/finish/: what the provider did not tell."""
+
+
+def start_provider(start: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Wrap allauth's start of a sign-in through a provider: a form's POST ends on a page of ours
+    that leads on, because the Content-Security-Policy lets no form go elsewhere.
+    """
+
+    @require_POST
+    @rate_limit(action="login")
+    @wraps(start)
+    def view(request: HttpRequest, **names: str) -> HttpResponse:
+        try:
+            return leave(request, start(request, **names))
+        except SocialApp.DoesNotExist:
+            raise NotFound from None
+        except RequestException:
+            messages.error(request, PROVIDER_AWAY)
+            return redirect("account_login")
+
+    return view
+
+
+def end_provider(end: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Wrap allauth's way back from a provider; from one that is not set up nobody comes back."""
+
+    @require_safe
+    @rate_limit(action="login")
+    @wraps(end)
+    def view(request: HttpRequest, **names: str) -> HttpResponse:
+        try:
+            return end(request, **names)
+        except SocialApp.DoesNotExist:
+            raise NotFound from None
+
+    return view
+
+
+def leave(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Turn a redirect to a provider into a page that goes there by itself."""
+    target = response.get("Location", "")
+    if not target.startswith(("https://", "http://")):
+        return response
+    page = {"target": target, "host": urlsplit(target).hostname}
+    return render(request, "socialaccount/leaving.html", page)
+
+
+@rate_limit(action="login")
+def sso_start(request: HttpRequest) -> HttpResponse:
+    """GET, POST /login/sso/: by the address to the provider of its company."""
+    form = SsoEmailForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        connection = sso.connection_for(form.cleaned_data["email"])
+        if connection is None:
+            form.add_error("email", "No single sign-on is set up for addresses of this company.")
+        else:
+            try:
+                return leave(request, _to_provider(request, connection.provider))
+            except RequestException:
+                form.add_error(None, PROVIDER_AWAY)
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
+    return render(request, "socialaccount/sso_start.html", {"form": form}, status=status)
+
+
+@person_page()
+def sso_needed(request: HttpRequest) -> HttpResponse:
+    """GET, POST /login/sso/needed/: this account wants its own single sign-on."""
+    if request.account is None or not request.account.sso_required:
+        return redirect("/app/")
+    if request.method == "POST":
+        try:
+            return leave(request, _to_provider(request, sso.provider_name(request.account)))
+        except RequestException:
+            messages.error(request, PROVIDER_AWAY)
+    return render(request, "socialaccount/sso_needed.html")
+
+
+def _to_provider(request: HttpRequest, provider: str) -> HttpResponse:
+    connected = get_social_adapter().get_provider(request, provider=provider)
+    next_url = get_next_redirect_url(request)
+    response: HttpResponse = connected.redirect(request, AuthProcess.LOGIN, next_url=next_url)
+    return response
 
 
 def passkey_options(page: dict[str, Any]) -> str:

@@ -68,6 +68,10 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.google",
+    "allauth.socialaccount.providers.github",
+    "allauth.socialaccount.providers.openid_connect",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -240,6 +244,41 @@ ACCOUNT_RATE_LIMITS = {"write_to_us": "10/m/ip,10/h/key"}
 # with too many, anybody can invent an address.
 ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", 0)
 
+# Sign-in through others: those that this installation has registered with, and each account's own
+# single sign-on. Nobody is signed in because an address matches: see accounts/providers.py.
+SOCIALACCOUNT_ADAPTER = "accounts.providers.ProviderAdapter"
+SOCIALACCOUNT_FORMS = {"signup": "accounts.forms.ProviderSignUpForm"}
+SOCIALACCOUNT_AUTO_SIGNUP = False  # the name, the company and the box are still asked
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_REQUESTS_TIMEOUT = 5
+SOCIALACCOUNT_OPENID_CONNECT_URL_PREFIX = ""
+SOCIALACCOUNT_PROVIDERS = {}
+if _google := env.str("GOOGLE_CLIENT_ID", ""):
+    SOCIALACCOUNT_PROVIDERS["google"] = {
+        "APPS": [{"client_id": _google, "secret": env.str("GOOGLE_CLIENT_SECRET")}],
+        "SCOPE": ["openid", "profile", "email"],
+        "OAUTH_PKCE_ENABLED": True,
+    }
+if _github := env.str("GITHUB_CLIENT_ID", ""):
+    SOCIALACCOUNT_PROVIDERS["github"] = {
+        "APPS": [{"client_id": _github, "secret": env.str("GITHUB_CLIENT_SECRET")}],
+        "SCOPE": ["user:email"],
+        "OAUTH_PKCE_ENABLED": True,
+    }
+SOCIALACCOUNT_PROVIDERS["openid_connect"] = {"OAUTH_PKCE_ENABLED": True}
+if _issuer := env.str("OIDC_ISSUER", ""):
+    SOCIALACCOUNT_PROVIDERS["openid_connect"]["APPS"] = [
+        {
+            "provider_id": "oidc",
+            "name": env.str("OIDC_NAME", "single sign-on"),
+            "client_id": env.str("OIDC_CLIENT_ID"),
+            "secret": env.str("OIDC_CLIENT_SECRET"),
+            "settings": {"server_url": _issuer},
+        }
+    ]
+# Whether the providers asked on sign-in may stand in a private network or have no TLS.
+SSO_PRIVATE_NETWORK = env.bool("SSO_PRIVATE_NETWORK", LOCAL_MODE)
 # Second factors, and passkeys that sign in by themselves.
 MFA_ADAPTER = "accounts.factors.FactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]

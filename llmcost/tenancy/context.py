@@ -52,6 +52,13 @@ def presenting_invitation(token_hash: str) -> Iterator[None]:
 
 
 @contextmanager
+def presenting_sso(value: str) -> Iterator[None]:
+    """Run a transaction that sees whose single sign-on has this e-mail domain or provider name."""
+    with _setting("llmcost_sso", "llmcost.sso", value):
+        yield
+
+
+@contextmanager
 def support_staff() -> Iterator[None]:
     """Run a transaction as the role of support staff, which sees no event of anybody."""
     nested = connection.in_atomic_block

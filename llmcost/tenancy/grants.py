@@ -34,7 +34,8 @@ WORKER_WRITES = {"billing_stripe_inbox"}
 # hash, a person's password. Rows are opened by policies of their own (`staff_reads`).
 STAFF_READS: dict[str, list[str]] = {
     "accounts_account": [
-        *("id", "public_id", "name", "created_at", "closed_at", "purge_due_at", "suspended_at")
+        *("id", "public_id", "name", "created_at", "closed_at", "purge_due_at", "suspended_at"),
+        "sso_required",
     ],
     "accounts_membership": ["id", "account_id", "user_id", "role", "joined_at"],
     "accounts_user": ["id", "email", "name", "is_active", "is_staff", "last_login", "joined_at"],

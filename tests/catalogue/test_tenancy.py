@@ -48,6 +48,8 @@ TENANT_TABLES = [
     "accounts_auditevent",
     "accounts_invitation",
     "accounts_membership",
+    "accounts_ssoconnection",
+    "accounts_ssodomain",
     "billing_account",
     "billing_invoice",
     "billing_overage",
