@@ -30,7 +30,7 @@ EVERY: Mapping[str, int] = {
     "billing.tasks.end_closed": 60,
     "billing.tasks.look_after_overdue": 600,
     "billing.tasks.meter": 30,
-    "billing.tasks.work_inbox": 10,
+    "billing.tasks.work_inbox": 60,
     "billing.tasks.forget_events": 86_400,
     "billing.tasks.forget_records": 86_400,
     "billing.tasks.forget_strangers": 86_400,

@@ -181,12 +181,13 @@ def rule_of(model: type[models.Model]) -> Rule:
     blank: dict[str, Any] = {}
     paths: dict[str, Paths] = {}
     for field in model._meta.concrete_fields:
-        if field.is_relation or field.column in COLUMNS or not isinstance(field, _HOLDS_TEXT):
+        column = str(field.column)
+        if field.is_relation or column in COLUMNS or not isinstance(field, _HOLDS_TEXT):
             continue
-        if field.column in known:
-            paths[field.column] = known[field.column]
+        if column in known:
+            paths[column] = known[column]
         else:
-            blank[field.column] = None if field.null else _nothing(field)
+            blank[column] = None if field.null else _nothing(field)
     return Rule(blank, paths)
 
 

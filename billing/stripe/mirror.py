@@ -29,7 +29,7 @@ def arm() -> None:
     models.Account.get_or_retrieve_for_api_key = staticmethod(_nobody)
 
 
-def minimise_before_save(sender: type[Model], instance: Model, **_signal: Any) -> None:
+def minimise_before_save(sender: type[Model], instance: Any, **_signal: Any) -> None:
     """Leave on the instance what its table may keep, so that no statement carries the rest."""
     if sender._meta.app_label != "djstripe":
         return

@@ -107,7 +107,7 @@ def _subscription(row: BillingAccount, data: Mapping[str, Any]) -> None:
     row.status = data["status"]
     row.plan = _plan(data) if row.status in ENTITLED else FREE
     # Since 2025 a period belongs to the subscription's items, which all have the same one here.
-    first = next(iter(_list(data, "items")), {})
+    first: Mapping[str, Any] = next(iter(_list(data, "items")), {})
     row.period_start = _moment(first, "current_period_start") or _moment(
         data, "current_period_start"
     )

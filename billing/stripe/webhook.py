@@ -106,5 +106,5 @@ def _refused(reason: str, status: int) -> HttpResponse:
 
 
 def _wake() -> None:
-    """Have it fetched at once; the sweeper of each ten seconds finds it if this is lost."""
+    """Have it fetched at once; the sweeper of each minute finds it if this is lost."""
     current_app.send_task("billing.tasks.work_inbox", retry=False)
