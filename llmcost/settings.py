@@ -14,6 +14,7 @@ from csp.constants import NONE as CSP_NONE
 from csp.constants import SELF as CSP_SELF
 from environs import Env, validate
 
+from llmcost import public
 from llmcost.installation import local_stripe_url, open_installation
 from llmcost.logs import logging_config
 from llmcost.tenancy import roles
@@ -46,6 +47,7 @@ KEY_PEPPERS = env.list("KEY_PEPPERS", installation.key_peppers)
 # What must be kept readable (secrets of second factors, of OpenID Connect) is sealed with the last
 # of these (Fernet keys); older ones still open.
 ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS", installation.encryption_keys)
+public.refuse_if_missing(os.environ, secret_key=SECRET_KEY, encryption_keys=ENCRYPTION_KEYS)
 # As whom this process logs in to the database: app, worker or owner.
 DATABASE_ROLE = env.str(
     "LLMCOST_DATABASE_ROLE", "app", validate=validate.OneOf(("app", "worker", "owner"))
@@ -392,8 +394,10 @@ DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"
 # dj-stripe wants to know whose a customer is by a foreign key. Ours say it in `billing_account`,
 # under row security, so this key points where it is never set and in nobody's way.
 DJSTRIPE_SUBSCRIBER_MODEL = "djstripe.Account"
-# Its warning about the host above is for those who set it by mistake.
-SILENCED_SYSTEM_CHECKS = ["djstripe.W002"]
+SILENCED_SYSTEM_CHECKS = [
+    "djstripe.W002",  # about the host above, for those who set it by mistake
+    "auth.W004",  # an address is unique in any case, by a constraint on lower(email)
+]
 # Its own migrations take 40 s on a new database, the same tables in one step 4 s.
 MIGRATION_MODULES = {"djstripe": "billing.djstripe_migrations"}
 

@@ -17,7 +17,8 @@ class PrivacyConfig(AppConfig):
             account_opened,
             account_reopened,
         )
-        from llmcost.web.health import add_check  # noqa: PLC0415 - likewise
+        from llmcost.web.health import add_check, add_report  # noqa: PLC0415 - likewise
+        from privacy import report  # noqa: PLC0415 - likewise
         from privacy.policy.acceptance import record_acceptance  # noqa: PLC0415 - likewise
 
         account_opened.connect(record_acceptance, dispatch_uid="privacy.acceptance")
@@ -26,6 +27,7 @@ class PrivacyConfig(AppConfig):
         account_closed.connect(_plan_purge, dispatch_uid="privacy.purge")
         account_reopened.connect(_cancel_purge, dispatch_uid="privacy.purge.cancelled")
         add_check("erasures", _erasures)
+        add_report("privacy", report.states)
 
 
 def _plan_purge(account: Any, **_signal: Any) -> None:

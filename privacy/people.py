@@ -95,11 +95,12 @@ def _leave(account_id: int, user: User) -> None:
         else:
             rows.update(**{relation.field.name: None})
     if is_alone:
+        account = Account.objects.get(pk=account_id)
         now = clock.now()
-        Account.objects.filter(pk=account_id, closed_at=None).update(
-            closed_at=now, purge_due_at=now + timedelta(seconds=1)
-        )
-        account_closed.send(Account, account=Account.objects.get(pk=account_id), user=None)
+        account.closed_at = account.closed_at or now
+        account.purge_due_at = max(now, account.closed_at + timedelta(seconds=1))
+        account.save(update_fields=["closed_at", "purge_due_at"])
+        account_closed.send(Account, account=account, user=None)
         audit.record(account_id, "account.closed_under_16", by=None, actor=Actor.SUPPORT)
 
 

@@ -1,9 +1,11 @@
 """The public pages about privacy, and the signed-in page of one's data."""
 
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
 from allauth.core import ratelimit
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -26,6 +28,9 @@ from privacy.policy.subprocessors import processors
 from privacy.policy.tables import held_by
 from privacy.queries import own_requests, referrals_of, what_is_held
 from privacy.requests import services as requests
+
+SECURITY_ADDRESS = "security@llmcosttracker.com"
+SECURITY_TXT_HOLDS = timedelta(days=180)
 
 
 @require_safe
@@ -70,6 +75,27 @@ def subprocessors(request: HttpRequest) -> HttpResponse:
         "processors": [(one, held_by(one.recipient)) for one in processors()],
     }
     return render(request, "privacy/subprocessors.html", page)
+
+
+@require_safe
+def security(request: HttpRequest) -> HttpResponse:
+    """GET /security/"""
+    return render(request, "privacy/security.html")
+
+
+@require_safe
+def security_txt(_request: HttpRequest) -> HttpResponse:
+    """GET /.well-known/security.txt (RFC 9116)"""
+    midnight = clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    lines = (
+        f"Contact: mailto:{SECURITY_ADDRESS}",
+        # Always ahead and never a year, as long as the site answers.
+        f"Expires: {(midnight + SECURITY_TXT_HOLDS).isoformat()}",
+        "Preferred-Languages: en",
+        f"Canonical: {settings.PUBLIC_URL}/.well-known/security.txt",
+        f"Policy: {settings.PUBLIC_URL}/security/",
+    )
+    return HttpResponse("\n".join(lines) + "\n", content_type="text/plain; charset=utf-8")
 
 
 def _ahead(kind: Kind) -> list[Any]:

@@ -1,10 +1,11 @@
 """The base of every endpoint that speaks for a project, and the one that takes found keys."""
 
 from datetime import UTC
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from allauth.account.adapter import get_adapter
 from django.conf import settings
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -94,3 +95,14 @@ class LeakedKeysApi(APIView):
             signature=http.headers.get("GITHUB-PUBLIC-KEY-SIGNATURE", ""),
         )
         return Response(list(close_leaked_keys(read_reports(body))))
+
+
+class KeyScheme(OpenApiAuthenticationExtension):
+    """How the API's schema says that a key is wanted; found by being imported."""
+
+    target_class = "projects.keys.auth.KeyAuthentication"
+    name = "key"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        """Return OpenAPI's words for a bearer token."""
+        return {"type": "http", "scheme": "bearer"}

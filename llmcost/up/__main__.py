@@ -49,7 +49,7 @@ def _run(began: float) -> int:
         os.environ.setdefault("MALLOC_ARENA_MAX", "2")
         # Django's system checks are for developers and run in `make lint`.
         os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
-        open_installation(data_dir)
+        preflight.check_public(dict(os.environ), open_installation(data_dir))
         with Supervisor(data_dir) as supervisor:
             try:
                 _start(supervisor, data_dir, port, began)

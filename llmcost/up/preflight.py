@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from llmcost import public
+from llmcost.installation import Installation
 from llmcost.up import CannotStart
 
 # Enough for the database's files, its write-ahead log and the collected static files.
@@ -79,6 +81,18 @@ def holder_of(data_dir: Path) -> int | None:
             if time.monotonic() > deadline:  # it has locked the file but not yet signed it
                 return None
             time.sleep(0.01)
+
+
+def check_public(environment: dict[str, str], installation: Installation) -> None:
+    """Raise CannotStart with all that a public installation lacks, a line each."""
+    keys = environment.get("ENCRYPTION_KEYS", "").split(",")
+    said = public.missing(
+        environment,
+        secret_key=environment.get("SECRET_KEY", installation.secret_key),
+        encryption_keys=keys if keys != [""] else installation.encryption_keys,
+    )
+    if said:
+        raise CannotStart("\n".join(said))
 
 
 def check_port(port: int) -> None:

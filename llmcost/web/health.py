@@ -1,6 +1,6 @@
 """Whether this process lives, and whether the installation works."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from django.db import connection
@@ -13,6 +13,8 @@ from llmcost import clock
 from llmcost.errors import is_database_down
 from llmcost.models import Heartbeat
 
+Report = Callable[[], Mapping[str, str]]
+
 HEARTBEAT_MAX_AGE = timedelta(seconds=30)
 # The schema is public: no key is asked for it.
 OPEN = {"authentication_classes": [], "permission_classes": [], "renderer_classes": [JSONRenderer]}
@@ -23,6 +25,13 @@ _migrated = False
 _further: dict[str, Callable[[], str]] = {}
 # What works and should be looked at all the same: each returns a sentence, or nothing.
 _warnings: dict[str, Callable[[], str]] = {}
+# What is asked besides only when the query names it (`/readyz?privacy`): each returns its lines.
+_reports: dict[str, Report] = {}
+
+
+def add_report(name: str, report: Report) -> None:
+    """Have `/readyz?<name>` ask an app's own report as well."""
+    _reports[name] = report
 
 
 def add_check(name: str, check: Callable[[], str]) -> None:
@@ -43,7 +52,10 @@ def healthz(request: HttpRequest) -> JsonResponse:
 
 @require_GET
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Say whether database, migrations and worker are there: 200, or 503 and which is not."""
+    """Say whether database, migrations and worker are there: 200, or 503 and which is not.
+
+    With the name of a report in the query (`?privacy`) it must hold as well.
+    """
     checks = {"database": "unreachable", "migrations": "unknown", "worker": "unknown"}
     warnings: dict[str, str] = {}
     try:
@@ -53,6 +65,8 @@ def readyz(request: HttpRequest) -> JsonResponse:
             checks["worker"] = "ok" if _worker_beats() else "silent"
             checks |= {name: check() for name, check in _further.items()}
             warnings = {name: said for name, watch in _warnings.items() if (said := watch())}
+            for name in _reports.keys() & request.GET.keys():
+                checks |= _reports[name]()
     except Exception as error:
         if not is_database_down(error):
             raise

@@ -48,6 +48,12 @@ def landing(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+def favicon(_request: HttpRequest) -> HttpResponse:
+    """Lead to the icon those who ask for it by its old name, as browsers do where no page tells."""
+    return redirect(static("favicon.svg"))
+
+
+@require_safe
 @local_only
 def mail_list(request: HttpRequest) -> HttpResponse:
     return render(request, "dev/mail_list.html", {"mails": list(stored_mails())})

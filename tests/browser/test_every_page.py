@@ -30,6 +30,7 @@ PUBLIC = [
     "/privacy/request/",
     "/privacy/request/sent/",
     "/contact/",
+    "/security/",
     "/terms/",
     "/dev/mail/",
     "/nowhere/",

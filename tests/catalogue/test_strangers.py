@@ -23,8 +23,8 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 # names the project), static files, the admin (tried in its own tests).
 NAMELESS = re.compile(
     r"^(healthz|readyz|api/|admin/|static/|v1/|privacy/|terms/|dev/|login/|logout/|signup/|inactive/"
-    r"|confirm-email/|email/|password/|reauthenticate/|contact/|invitation/|app/$|account/[^<]*$"
-    r"|billing/webhook/$|registrations/|account/billing/plans/|$)"
+    r"|confirm-email/|email/|password/|reauthenticate/|contact/|security/|\.well-known/|invitation/"
+    r"|app/$|account/[^<]*$|billing/webhook/$|registrations/|account/billing/plans/|favicon\.ico$|$)"
 )
 # Pages about whoever asks: they name nothing, so a stranger sees his own.
 ABOUT_ONESELF = re.compile(r"^account/[^<]*$")

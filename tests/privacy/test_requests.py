@@ -9,12 +9,14 @@ from django.test import Client
 
 from accounts.models import Account, Membership, Role, User
 from llmcost.errors import NotFound
+from llmcost.tenancy import due
 from llmcost.tenancy.context import tenant
 from privacy import tasks
 from privacy.correspondence import services as letters
 from privacy.errors import IdentityMissing, LinkInvalid, WrongState
 from privacy.models import DataRequest, Kind, RequestStep, State
 from privacy.people import delete_child
+from privacy.purge import PURGE
 from privacy.requests import services
 from tests.privacy.letters import FORM, NOON, everything_stored, fill_in, link_of, mails
 
@@ -357,7 +359,8 @@ def test_a_report_of_a_child_needs_no_link_and_deletes_at_once(client, time_mach
         account = Account.objects.get()
         assert not Membership.objects.exists()
     assert account.closed_at == time_machine_now()
-    assert account.purge_due_at <= account.closed_at + timedelta(seconds=1)
+    assert account.purge_due_at == account.closed_at + timedelta(seconds=1)
+    assert due.accounts_due(PURGE, account.purge_due_at) == [account.pk]
     assert acme.client.get("/app/").status_code == 302  # signed out with the person
     services.answer(request, "Thank you.", by=sam)
     assert steps_of(request) == ["received", "person_deleted", "answered"]

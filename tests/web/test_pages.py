@@ -10,7 +10,7 @@ PAGES = [
     "/", "/signup/", "/login/", "/privacy/", "/terms/", "/privacy/history/",
     "/privacy/history/2026-11-24/", "/terms/history/", "/terms/history/2026-11-23/",
     "/privacy/subprocessors/", "/privacy/request/", "/privacy/request/sent/",
-    "/privacy/request/confirmed/", "/contact/", "/contact/sent/", "/password/reset/",
+    "/privacy/request/confirmed/", "/contact/", "/contact/sent/", "/security/", "/password/reset/",
     "/password/reset/done/",
     "/confirm-email/", "/confirm-email/no-such-key/", "/password/reset/key/1-no-such-key/",
     "/password/reset/key/done/", "/inactive/", "/dev/mail/", "/dev/components/", "/nothing-here/",

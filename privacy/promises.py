@@ -1,0 +1,161 @@
+"""What can be asked of a running installation about our promises; see privacy.report."""
+
+from collections import Counter
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import Exists, OuterRef, Q
+
+from accounts.models import User
+from llmcost import clock
+from privacy.correspondence.services import KEPT
+from privacy.inventory.registry import declared_columns
+from privacy.models import (
+    DailySalt,
+    DataRequest,
+    Kind,
+    Publication,
+    Thread,
+    VisitorMark,
+)
+from privacy.policy.publication import unpublished
+from privacy.policy.subprocessors import processors
+from privacy.report import Outcome, promise
+from privacy.requests.services import WITH_US, days_left
+
+# How late the hourly and daily tasks may be before something is wrong.
+HOURS_LATE, DAYS_LATE = timedelta(hours=3), timedelta(days=2)
+# "Immediately", as long as people answer.
+CHILD_DAYS = timedelta(days=3)
+
+COLUMNS = """
+    SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'
+"""
+# dj-stripe's tables have Stripe's accounts and not ours, and only the worker reads them.
+UNPROTECTED = """
+    SELECT c.relname FROM pg_class c
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'account_id' AND a.attnotnull
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+      AND c.relname <> 'llmcost_duework' AND NOT starts_with(c.relname, 'djstripe_')
+      AND NOT (c.relrowsecurity AND c.relforcerowsecurity
+               AND (c.relispartition OR EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid)))
+    ORDER BY 1
+"""
+ROLES = """
+    SELECT rolname FROM pg_roles r
+    WHERE pg_has_role(current_user, oid, 'MEMBER')
+      AND (rolsuper OR rolbypassrls OR rolcreaterole
+           OR EXISTS (SELECT FROM pg_class WHERE relowner = r.oid AND relkind IN ('r', 'p')
+                      AND relnamespace = 'public'::regnamespace))
+    ORDER BY 1
+"""
+TLS = """
+    SELECT coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false)
+        OR inet_client_addr() IS NULL OR inet_client_addr() <<= '127.0.0.0/8'
+        OR inet_client_addr() = '::1'
+"""
+
+
+@promise(5, "every column of the database is declared")
+def declared() -> Outcome:
+    unknown = [
+        f"{table}.{column}"
+        for table, column in _rows(COLUMNS)
+        # Partitions have their parent's columns; nobody is granted one.
+        if column not in (declared_columns(table) or {})
+    ]
+    return _none(unknown, "undeclared")
+
+
+@promise(6, "yesterday's visitors cannot be told any more")
+def no_yesterday() -> Outcome:
+    oldest = (clock.now() - HOURS_LATE).date()
+    left = VisitorMark.objects.filter(day__lt=oldest).count()
+    secrets = DailySalt.objects.filter(day__lt=oldest).count()
+    return Outcome(not left and not secrets, f"{left} marks and {secrets} secrets of days before")
+
+
+@promise(7, "letters older than two years are gone")
+def old_letters() -> Outcome:
+    is_open = DataRequest.objects.filter(thread=OuterRef("pk"), closed_at=None)
+    old = Thread.objects.filter(~Exists(is_open), last_at__lt=clock.now() - KEPT - DAYS_LATE)
+    return Outcome(not old.exists(), f"{old.count()} older, of {Thread.objects.count()}")
+
+
+@promise(10, "every processor is named")
+def processors_named() -> Outcome:
+    nameless = [str(one.recipient) for one in processors() if not one.company]
+    if settings.LOCAL_MODE:
+        return Outcome(holds=True, detail="local installation: nobody else is served")
+    return _none(nameless, "not named in privacy/policy/subprocessors.toml")
+
+
+@promise(13, "row security is forced on every table of a customer")
+def row_security() -> Outcome:
+    return _none([name for (name,) in _rows(UNPROTECTED)], "unprotected")
+
+
+@promise(13, "this process cannot get around row security")
+def roles() -> Outcome:
+    return _none([name for (name,) in _rows(ROLES)], "too mighty")
+
+
+@promise(13, "data travel encrypted")
+def encrypted() -> Outcome:
+    https = settings.LOCAL_MODE or settings.PUBLIC_URL.startswith("https://")
+    [[database]] = _rows(TLS)
+    said = {True: "encrypted or local", False: "in the open"}
+    return Outcome(https and database, f"pages {said[https]}, database {said[database]}")
+
+
+@promise(15, "requests are answered in time")
+def requests_in_time() -> Outcome:
+    waiting = list(DataRequest.objects.filter(closed_at=None))
+    overdue = sum(days_left(one) < 1 for one in waiting)
+    ages = Counter(min((clock.now() - one.received_at).days // 7, 4) for one in waiting)
+    by_week = ", ".join(
+        f"{ages[week]} in week {week + 1}{' or later' if week == 4 else ''}"
+        for week in sorted(ages)
+    )
+    return Outcome(
+        not overdue, f"{len(waiting)} open, {overdue} overdue" + f" ({by_week})" * bool(by_week)
+    )
+
+
+@promise(16, "reports of children do not wait")
+def children() -> Outcome:
+    late = DataRequest.objects.filter(
+        kind=Kind.CHILD, state__in=WITH_US, received_at__lt=clock.now() - CHILD_DAYS
+    ).count()
+    return Outcome(not late, f"{late} older than {CHILD_DAYS.days} days")
+
+
+@promise(17, "every version of our documents is published")
+def published() -> Outcome:
+    return _none([f"{kind} {one.version}" for kind, one in unpublished()], "not published")
+
+
+@promise(17, "every owner is told of what is to change")
+def told() -> Outcome:
+    newest = User.objects.filter(joined_at__lt=clock.now() - HOURS_LATE).order_by("-pk").first()
+    behind = Publication.objects.filter(
+        Q(told_up_to__lt=newest.pk if newest else 0),
+        is_announced=True,
+        effective__gt=clock.now().date(),
+        published_at__lt=clock.now() - HOURS_LATE,
+    )
+    return _none([str(one) for one in behind], "not told everybody")
+
+
+def _rows(statement: str) -> list[tuple]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchall()
+
+
+def _none(offenders: list[str], what: str) -> Outcome:
+    return Outcome(
+        not offenders,
+        f"{len(offenders)} {what}" + f": {', '.join(offenders[:5])}" * bool(offenders),
+    )
