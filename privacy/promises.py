@@ -16,6 +16,7 @@ from privacy.models import (
     DataRequest,
     Kind,
     Publication,
+    Purge,
     Thread,
     VisitorMark,
 )
@@ -32,12 +33,14 @@ CHILD_DAYS = timedelta(days=3)
 COLUMNS = """
     SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'
 """
-# dj-stripe's tables have Stripe's accounts and not ours, and only the worker reads them.
+# Tables that name accounts and hold nothing of theirs but times and numbers.
+OURS = ["llmcost_duework", "privacy_purge", "accounts_staffact"]
 UNPROTECTED = """
     SELECT c.relname FROM pg_class c
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'account_id' AND a.attnotnull
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
-      AND c.relname <> 'llmcost_duework' AND NOT starts_with(c.relname, 'djstripe_')
+      AND a.atttypid = 'bigint'::regtype  -- Stripe has accounts of its own, with names
+      AND c.relname <> ALL(%s)
       AND NOT (c.relrowsecurity AND c.relforcerowsecurity
                AND (c.relispartition OR EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid)))
     ORDER BY 1
@@ -91,9 +94,15 @@ def processors_named() -> Outcome:
     return _none(nameless, "not named in privacy/policy/subprocessors.toml")
 
 
+@promise(12, "closed accounts are purged in time")
+def purged() -> Outcome:
+    late = Purge.objects.filter(done_at=None, due_at__lt=clock.now() - DAYS_LATE).count()
+    return Outcome(not late, f"{late} late, {Purge.objects.filter(done_at=None).count()} planned")
+
+
 @promise(13, "row security is forced on every table of a customer")
 def row_security() -> Outcome:
-    return _none([name for (name,) in _rows(UNPROTECTED)], "unprotected")
+    return _none([name for (name,) in _rows(UNPROTECTED, OURS)], "unprotected")
 
 
 @promise(13, "this process cannot get around row security")
@@ -148,9 +157,9 @@ def told() -> Outcome:
     return _none([str(one) for one in behind], "not told everybody")
 
 
-def _rows(statement: str) -> list[tuple]:
+def _rows(statement: str, *parameters: object) -> list[tuple]:
     with connection.cursor() as cursor:
-        cursor.execute(statement)
+        cursor.execute(statement, parameters)
         return cursor.fetchall()
 
 
