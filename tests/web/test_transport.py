@@ -38,6 +38,8 @@ def public(tmp_path_factory):
             tmp_path_factory.mktemp("public"),
             8000,
             PUBLIC_URL="https://costs.example",
+            TRUSTED_PROXY_COUNT="1",
+            EMAIL_URL="smtp://user:password@mail.example:587",
             DJANGO_SETTINGS_MODULE="llmcost.settings",
         ),
         check=True,
