@@ -23,7 +23,7 @@ import psycopg  # noqa: E402
 from bench.group import Group, running  # noqa: E402
 
 # (events in a request, requests, connections); all of it ends after SECONDS if it is too much.
-RUNS = ((1, 6_000, 8), (100, 2_000, 8), (1_000, 500, 4))
+RUNS = ((1, 6_000, 8), (100, 2_000, 8), (1_000, 500, 8))
 WARM_UP = {1: 200, 100: 40, 1_000: 12}
 SECONDS = 8.0
 COPY_CONNECTIONS = 2

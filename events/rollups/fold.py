@@ -34,21 +34,29 @@ def fold_due_accounts(limit: int = CALLS_AT_ONCE) -> int:
         leased_until = clock.now() + LEASE
         due.lease(FOLD, account_id, leased_until)
         here = fold(account_id, limit)
-        wait = AT_ONCE if here >= limit else SOON if here else AT_THE_LATEST
-        until = clock.now() + wait
+        until = clock.now() + _wait(here, limit)
         due.postpone(FOLD, account_id, leased_until=leased_until, until=until)
         if here:
             due.schedule(COUNTED, account_id, clock.now() + LOOK_AFTER)
-        folded += here
+        folded += here or 0
     if folded:
         logger.info("deltas_folded", extra={"calls": folded})
     return folded
 
 
-def fold(account_id: int, limit: int = CALLS_AT_ONCE) -> int:
+def _wait(folded: int | None, limit: int) -> timedelta:
+    if folded is None:  # somebody else takes a turn, and may leave something
+        return SOON
+    if folded >= limit:
+        return AT_ONCE
+    return SOON if folded else AT_THE_LATEST
+
+
+def fold(account_id: int, limit: int = CALLS_AT_ONCE) -> int | None:
     """Fold deltas of an account that hold about `limit` calls, all or none; return how many calls.
 
-    Safe to run twice, late, killed or at once: a delta is deleted by whoever adds it.
+    None says that somebody else is folding this account. Safe to run twice, late, killed or at
+    once: a delta is deleted by whoever adds it.
     """
     with tenant(account_id), connection.cursor() as cursor:
         # One folder for an account at a time; another one that comes meanwhile has nothing to do.
@@ -57,7 +65,7 @@ def fold(account_id: int, limit: int = CALLS_AT_ONCE) -> int:
             [account_id],
         )
         if cursor.fetchone() is None:
-            return 0
+            return None
         # A turn's sums fit into this; with less they would go to disk and back.
         cursor.execute("SET LOCAL work_mem = '32MB'")
         cursor.execute(statement("fold"), {"account": account_id, "limit": limit})

@@ -8,7 +8,9 @@ from itertools import count
 from math import ceil
 from zoneinfo import ZoneInfo
 
+import psycopg
 import pytest
+import time_machine
 from django.db import connection
 from django.test import Client
 from hypothesis import HealthCheck, given, settings
@@ -16,7 +18,9 @@ from hypothesis import strategies as st
 
 from events.reports.latency import MAX_RELATIVE_ERROR
 from events.rollups.fold import fold, fold_due_accounts
+from llmcost import clock
 from llmcost.tenancy.context import tenant
+from tests import database
 from tests.conftest import open_company
 from tests.events.test_ingest import CALL
 from tests.strategies import MOMENTS, START, ZONES, calls
@@ -209,6 +213,20 @@ def test_an_account_with_more_than_one_turn_of_work_is_due_again_at_once(acme, a
         api(acme.key, "POST", "/v1/events", [CALL] * 5)
 
     assert [fold_due_accounts(limit=5) for _ in range(4)] == [5, 5, 5, 0]
+
+
+def test_an_account_that_somebody_else_folds_is_looked_at_again_soon(committed, api, database_name):
+    acme = open_company("Acme", "alice@acme.example")
+    api(acme.key, "POST", "/v1/events", [CALL] * 3)
+    with psycopg.connect(database.app_dsn(database_name)) as somebody_else:
+        somebody_else.execute("SELECT llmcost_tenant(%s)", [str(acme.account.pk)])
+        somebody_else.execute(
+            "SELECT 1 FROM accounts_account WHERE id = %s FOR NO KEY UPDATE", [acme.account.pk]
+        )
+        assert fold_due_accounts() == 0
+
+    with time_machine.travel(clock.now() + timedelta(seconds=3)):
+        assert fold_due_accounts() == 3
 
 
 def test_the_latencies_of_a_busy_user_do_not_grow_with_his_calls(acme, api):
