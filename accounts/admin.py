@@ -183,15 +183,15 @@ class StaffActAdmin(ReadOnlyAdmin):
 def by_company(text: str) -> Iterable[int]:
     """Find accounts whose company begins with `text`."""
     named = Account.objects.annotate(begins=Collate(Lower("name"), "C"))
-    return named.filter(begins__startswith=text.lower()).values_list("pk", flat=True)[:MOST_FOUND]
+    found = named.filter(begins__startswith=text.lower()).order_by("begins")
+    return found.values_list("pk", flat=True)[:MOST_FOUND]
 
 
 def by_email(text: str) -> Iterable[int]:
     """Find accounts with a member whose address begins with `text`."""
     people = User.objects.annotate(begins=Collate("email", "C"))
-    users = list(
-        people.filter(begins__startswith=text.lower()).values_list("pk", flat=True)[:MOST_FOUND]
-    )
+    found = people.filter(begins__startswith=text.lower()).order_by("begins")
+    users = list(found.values_list("pk", flat=True)[:MOST_FOUND])
     return Membership.objects.filter(user_id__in=users).values_list("account_id", flat=True)
 
 

@@ -62,7 +62,7 @@ def _page(request: HttpRequest, form: GrantForm, status: int) -> HttpResponse:
     ).order_by("-at", "-pk")[:SHOWN]
     people = User.objects.in_bulk({line.user_id for line in lines if line.user_id})
     page = {
-        "section": "Support access",
+        "section": "Security",
         "form": form,
         "grant": support_access.grant_in_force(request.account.pk),
         "lines": [

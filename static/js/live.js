@@ -5,6 +5,8 @@ const TICK_MS = 1000;
 let changedAt = performance.now();
 let heardAt = performance.now();
 
+// Our support looks at one page after the other: each request stands in the customer's trail.
+const still = document.body.hasAttribute("data-still");
 const isPoll = (element) => element.hasAttribute("data-poll");
 
 // When the server sends a part anew, what the reader opened stays open, and what the chart's
@@ -25,7 +27,7 @@ function age(milliseconds) {
 
 function tick() {
   const line = document.querySelector("[data-live]");
-  if (!line) return;
+  if (!line || still) return;
   const live = document.querySelector("[data-poll]") !== null;
   const lost = live && !document.hidden && performance.now() - heardAt > LOST_AFTER_MS;
   line.classList.toggle("live", live && !lost);
@@ -38,7 +40,7 @@ function tick() {
 }
 
 document.addEventListener("htmx:beforeRequest", (event) => {
-  if (isPoll(event.detail.elt) && document.hidden) event.preventDefault();
+  if (isPoll(event.detail.elt) && (document.hidden || still)) event.preventDefault();
 });
 
 document.addEventListener("htmx:beforeSwap", (event) => {
