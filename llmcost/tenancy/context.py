@@ -60,7 +60,7 @@ def presenting_sso(value: str) -> Iterator[None]:
 
 @contextmanager
 def support_staff() -> Iterator[None]:
-    """Run a transaction as the role of support staff, which sees no event of anybody."""
+    """Run a transaction as the role of support staff, which sees no call but under a grant."""
     nested = connection.in_atomic_block
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(f"SET LOCAL ROLE {STAFF}")

@@ -46,7 +46,7 @@ def only_under_grant(table: str) -> migrations.RunSQL:
     """Close a table to support staff, but for the account whose grant is in force.
 
     RESTRICTIVE: whatever else lets staff see a row, this must hold too. The function reads
-    accounts_supportgrant, which staff cannot write (see docs/decisions/).
+    accounts_supportgrant, which staff cannot write (docs/decisions/0009).
     """
     return migrations.RunSQL(
         sql=f"""

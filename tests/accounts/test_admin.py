@@ -1,6 +1,7 @@
 """The admin of our staff: who gets in, what they find and do, and what nobody finds there."""
 
 import re
+from pathlib import Path
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -142,6 +143,16 @@ def test_the_pages_and_acts_are_those_of_the_duty(duty, acme):
         f"{page_of(acme)}acts/key-revocation/", WHY | {"target": acme.key_row.pk}
     )
     assert refused.status_code == (302 if Power.REVOKE_KEYS in may else 404)
+
+
+def test_the_docs_show_the_table():
+    page = (Path(__file__).parents[2] / "docs/support-access.md").read_text()
+    rows = [
+        f"| {power} |" + "".join(" yes |" if duty in POWERS[power] else " |" for duty in Duty)
+        for power in Power
+    ]
+
+    assert "\n".join(rows) in page
 
 
 # --- Finding ---------------------------------------------------------------------------------
