@@ -2,7 +2,7 @@
 
 import logging
 from datetime import timedelta
-from itertools import chain
+from itertools import chain, takewhile
 from typing import Any
 
 from django.db import transaction
@@ -74,15 +74,19 @@ def reconcile(account_id: int) -> list[str]:
 
 
 def _everything(customer_id: str) -> list[tuple[str, Any]]:
+    """Return every object of a customer's that pages show, and what kind it is."""
     stripe, whose = client.api(), {"customer": customer_id, "limit": 100}
-    since = {"gte": int((clock.now() - LOOK_BACK).timestamp())}
     lists = {
         "payment_method": stripe.PaymentMethod.list(type="card", **whose),
         "subscription": stripe.Subscription.list(status="all", **whose),
-        "tax_id": stripe.Customer.list_tax_ids(customer_id, limit=100),
-        "invoice": stripe.Invoice.list(created=since, **whose),
+        "tax_id": stripe.Customer.list_tax_ids(customer_id),
     }
-    return [(kind, one) for kind, found in lists.items() for one in found.auto_paging_iter()]
+    found = [(kind, one) for kind, page in lists.items() for one in page.auto_paging_iter()]
+    since = (clock.now() - LOOK_BACK).timestamp()
+    newest_first = stripe.Invoice.list(**whose).auto_paging_iter()
+    return found + [
+        ("invoice", one) for one in takewhile(lambda one: one["created"] >= since, newest_first)
+    ]
 
 
 def _state(account_id: int) -> dict[str, Any]:
