@@ -85,6 +85,7 @@ def running() -> Iterator[Group]:
         "LLMCOST_DATA": str(data_dir),
         "PORT": str(port),
         "DEMO": "off",
+        "LOCAL_STRIPE": "off",  # so that nobody stops at a plan's limit
         # One key sends everything here, which is what the limit is there to prevent.
         "RATE_LIMIT_PER_KEY": "1000000",
     }

@@ -348,8 +348,9 @@ def _page(
         return render(request, template, page, status=status)
 
 
-def _stripe_js() -> dict[str, str]:
+def _stripe_js() -> dict[str, Any]:
     return {
+        "local_stripe": settings.LOCAL_STRIPE,
         "stripe_js": settings.STRIPE_JS_URL,
         "stripe_key": settings.STRIPE_PUBLISHABLE_KEY,
     }

@@ -380,8 +380,10 @@ STRIPE_CSP = {
     "frame-src": ["https://js.stripe.com", "https://*.js.stripe.com", "https://hooks.stripe.com"],
     "connect-src": ["https://api.stripe.com"],
 }
+LOCAL_STRIPE = False
 if LOCAL_MODE and not STRIPE_SECRET_KEY and (_local := local_stripe_url(DATA_DIR)):
     # The Stripe that `make up` runs beside us; its keys only have to look like keys.
+    LOCAL_STRIPE = True
     STRIPE_API_HOST = _local
     STRIPE_SECRET_KEY = "sk_test_" + "local0" * 4
     STRIPE_PUBLISHABLE_KEY = "pk_test_" + "local0" * 4

@@ -118,17 +118,18 @@ class Group(Site):
 
 
 @contextmanager
-def running_group(*, disk_bytes: int | None = None) -> Iterator[Group]:
+def running_group(*, disk_bytes: int | None = None, **variables: str) -> Iterator[Group]:
     """A group that runs; stopped and swept away afterwards, whatever happened to it.
 
     With `disk_bytes` its data directory is a disk of that size, where we may mount one.
+    `variables` are added to its environment.
     """
     with new_place() as place:
         data_dir = place / "data"
         data_dir.mkdir()
         has_own_disk = disk_bytes is not None and _mount(data_dir, disk_bytes)
         data_dir.chmod(0o755)
-        group = Group(data_dir, has_own_disk=has_own_disk)
+        group = Group(data_dir, has_own_disk=has_own_disk, **variables)
         try:
             group.start()
             yield group

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from llmcost.installation import local_stripe_url
 from tests.group import Group, running_group
 
 ARGUMENTS = [
@@ -22,7 +23,7 @@ ARGUMENTS = [
 
 @pytest.fixture(scope="session")
 def site() -> Iterator[Group]:
-    with running_group() as running:
+    with running_group(LOCAL_STRIPE="on") as running:
         yield running
 
 
@@ -49,6 +50,8 @@ def visit(site: Group, browser: Browser, complaints: list[str]) -> Iterator[Call
 
     def open_window(width: int = 1440, **options: Any) -> Page:
         home = options.pop("base_url", site.url)
+        # Stripe's script and what it asks; no other page may, says the Content-Security-Policy.
+        stripe = local_stripe_url(site.data_dir)
         context = browser.new_context(
             base_url=home, locale="en-US", viewport={"width": width, "height": 900}, **options
         )
@@ -64,7 +67,7 @@ def visit(site: Group, browser: Browser, complaints: list[str]) -> Iterator[Call
         page.on(
             "request",
             lambda request: (
-                request.url.startswith((home, "data:"))
+                request.url.startswith((home, stripe, "data:"))
                 or complaints.append(f"elsewhere: {request.url}")
             ),
         )

@@ -37,11 +37,11 @@ ADDRESS = {
 class LocalStripe:
     """The process, and what only a browser or the passing of time does."""
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
         self.url = f"http://127.0.0.1:{free_port()}"
         port = self.url.rpartition(":")[2]
         self.process = subprocess.Popen(
-            [sys.executable, "devtools/localstripe", "--port", port], cwd=REPOSITORY
+            [sys.executable, "devtools/localstripe", "--port", port, *options], cwd=REPOSITORY
         )
         deadline = time.monotonic() + 30
         while not self._answers():
