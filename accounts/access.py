@@ -87,7 +87,7 @@ def member_page(
                     return view(request, *args, **kwargs)
             return view(request, *args, **kwargs)
 
-        inside.right = right
+        inside.right, inside.leads_home = right, lead_home
         return inside
 
     return decorate

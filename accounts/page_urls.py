@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from accounts import account_views, person_views, support_views, team_views
+from accounts import account_views, audit_views, person_views, support_views, team_views
 
 app_name = "accounts"
 urlpatterns: list[URLPattern] = [
@@ -23,6 +23,8 @@ urlpatterns: list[URLPattern] = [
     path("team/members/<int:member>/removal/", team_views.removal, name="remove"),
     path("team/leaving/", team_views.leaving, name="leave"),
     path("team/ownership/", team_views.ownership, name="ownership"),
+    path("audit/", audit_views.trail, name="audit"),
+    path("audit/export/", audit_views.export, name="audit_export"),
     path("close/", account_views.close, name="close"),
     path("close/reopening/", account_views.reopening, name="reopen"),
 ]

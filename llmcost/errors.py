@@ -67,6 +67,14 @@ class AccountTerminated(AppError):
     )
 
 
+class ProjectArchived(AppError):
+    code, status = "project_archived", 403
+    message = (
+        "The project of this key is archived and takes in nothing. Nothing was stored; a member of"
+        " the account can bring the project back in its settings."
+    )
+
+
 class MissingScope(AppError):
     code, status = "missing_scope", 403
 

@@ -19,6 +19,7 @@ urlpatterns = [
     path("", include("accounts.urls")),
     path("account/", include("accounts.page_urls")),
     path("account/billing/", include("billing.page_urls")),
+    path("account/projects/", include("projects.account_urls")),
     path("billing/", include("billing.urls")),
     path("", include("privacy.urls")),
     path("app/", include("events.urls")),

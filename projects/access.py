@@ -1,6 +1,7 @@
 """The one way to the projects of the signed-in user's account."""
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
+from django.db.models.functions import Lower
 from django.http import HttpRequest
 
 from accounts.errors import MissingRight
@@ -48,12 +49,16 @@ def require_grantable(request: HttpRequest, scopes: list[str]) -> None:
 
 def projects_of(request: HttpRequest) -> QuerySet[Project]:
     """Return the projects of `request.account`, between which the side bar switches."""
-    return Project.objects.filter(account_id=request.account.pk).order_by("name")
+    own = Project.objects.filter(account_id=request.account.pk, archived_at=None)
+    return own.order_by(Lower("name"), "pk")
 
 
 def first_project(request: HttpRequest) -> Project:
-    """Return the project that `/app/` opens with. Raises NotFound if there is none."""
-    project = Project.objects.filter(account_id=request.account.pk).order_by("pk").first()
+    """Return the project that `/app/` opens with: the oldest, archived ones last. Raises NotFound
+    if there is none.
+    """
+    own = Project.objects.filter(account_id=request.account.pk)
+    project = own.order_by(F("archived_at").asc(nulls_first=True), "pk").first()
     if project is None:
         raise NotFound
     return project

@@ -20,6 +20,13 @@ class TooManyKeys(AppError):
         )
 
 
+class TooManyProjects(AppError):
+    code, status = "too_many_projects", 409
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"An account has at most {most} projects.")
+
+
 class KeyIsOver(AppError):
     code, status = "key_is_over", 409
 

@@ -1,8 +1,9 @@
 """Forms of a project's pages."""
 
+import re
 from datetime import date, datetime, time, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from django import forms
 
@@ -10,6 +11,11 @@ from llmcost import clock
 from projects.models import ApiKey, Project, Scope
 from projects.services import OVERLAPS
 
+AREA = re.compile(
+    r"(?:Africa|America|Antarctica|Arctic|Asia|Atlantic|Australia|Europe|Indian|Pacific)/"
+)
+# The zones that have a place's name, and UTC; aliases of an older kind are left out.
+ZONES = ["UTC", *sorted(zone for zone in available_timezones() if AREA.match(zone))]
 FURTHEST_YEARS = 10
 USUAL_OVERLAP = timedelta(hours=24)
 OVERLAP_LABELS = {
@@ -100,3 +106,20 @@ class RotationForm(forms.Form):
         coerce=lambda seconds: timedelta(seconds=int(seconds)),
         initial=str(int(USUAL_OVERLAP.total_seconds())),
     )
+
+
+class ProjectForm(forms.ModelForm):
+    """A project's name and time zone."""
+
+    timezone = forms.ChoiceField(
+        label="Time zone",
+        choices=[(zone, zone.replace("_", " ")) for zone in ZONES],
+        initial="UTC",
+        help_text="Days begin at midnight here. What was counted so far is shown anew in it.",
+    )
+
+    class Meta:
+        model = Project
+        fields = ("name", "timezone")
+        help_texts = {"name": "One application, or one environment of it: prod, staging."}
+        error_messages = {"name": {"required": "Give it a name."}}

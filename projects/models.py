@@ -21,6 +21,9 @@ class Project(models.Model):
         "Time zone", max_length=64, default="UTC", help_text="Days begin at midnight here."
     )
     created_at = models.DateTimeField(db_default=Now())
+    archived_at = models.DateTimeField(
+        null=True, help_text="Takes in nothing from then on; what it holds can be read."
+    )
 
     class Meta:
         constraints = [

@@ -1,21 +1,29 @@
 """Every write to projects and keys."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 from django.db import transaction
 from django.db.models import Min
+from django.utils.text import slugify
 
 from accounts import audit
 from accounts.models import Account, User
 from llmcost import clock
 from llmcost.tenancy import due
 from llmcost.tenancy.context import tenant
-from projects.errors import KeyIsOver, TooManyKeys
+from projects.errors import KeyIsOver, TooManyKeys, TooManyProjects
 from projects.keys import hashing
 from projects.keys.format import Kind, hint, new_key
 from projects.models import ApiKey, Project, Scope
 
 FIRST_PROJECT = "prod"
+# Of one account; more than anybody keeps apart.
+MOST_PROJECTS = 500
+# The most letters that an address takes from a name, so that a number after it has room.
+SLUG_LENGTH = 50
+# For a name without a single latin letter or digit.
+FALLBACK_SLUG = "project"
 # Of one project; more than anybody runs, and few enough for one page.
 MOST_LIVE_KEYS = 100
 # How long both keys may work after a rotation.
@@ -27,9 +35,78 @@ LEASE = timedelta(minutes=1)
 LOOK_AGAIN = timedelta(days=1)
 
 
-def open_project(account: Account, *, name: str, timezone: str = "UTC") -> Project:
-    """Open a project whose address is made from its name."""
-    return Project.objects.create(account=account, slug=name, name=name, timezone=timezone)
+@transaction.atomic
+def open_project(
+    account: Account, *, name: str, timezone: str = "UTC", by: User | None = None
+) -> Project:
+    """Open a project whose address is made from its name.
+
+    `by` is None for the project with which an account begins. Raises TooManyProjects.
+    """
+    # One at a time, so that the bound holds and no two find the same address free.
+    Account.objects.select_for_update(no_key=True).get(pk=account.pk)
+    taken = set(Project.objects.filter(account_id=account.pk).values_list("slug", flat=True))
+    if len(taken) >= MOST_PROJECTS:
+        raise TooManyProjects(MOST_PROJECTS)
+    project = Project.objects.create(
+        account=account, slug=_free_slug(name, taken), name=name, timezone=timezone
+    )
+    if by is not None:
+        audit.record(account.pk, "project.created", by=by, subject=project.slug)
+    return project
+
+
+@transaction.atomic
+def change_project(project: Project, *, name: str, timezone: str, by: User) -> None:
+    """Give a project another name or time zone; its address stays, because links hold it."""
+    before = Project.objects.select_for_update(no_key=True).get(
+        account_id=project.account_id, pk=project.pk
+    )
+    project.name, project.timezone = name, timezone
+    project.save(update_fields=["name", "timezone"])
+    if before.name != name:
+        audit.record(project.account_id, "project.renamed", by=by, subject=project.slug)
+    if before.timezone != timezone:
+        audit.record(
+            project.account_id,
+            "project.timezone_changed",
+            by=by,
+            subject=project.slug,
+            before=before.timezone,
+            timezone=timezone,
+        )
+
+
+@transaction.atomic
+def archive_project(project: Project, *, by: User) -> bool:
+    """Take in nothing more for a project; False if it was archived already.
+
+    Every process notices within 5 s. What the project holds can still be read.
+    """
+    return _set_archived(project, clock.now(), action="project.archived", by=by)
+
+
+@transaction.atomic
+def restore_project(project: Project, *, by: User) -> bool:
+    """Take in calls for an archived project again; False if it was not archived."""
+    return _set_archived(project, None, action="project.restored", by=by)
+
+
+def _set_archived(project: Project, at: datetime | None, *, action: str, by: User) -> bool:
+    changed = Project.objects.filter(
+        account_id=project.account_id, pk=project.pk, archived_at__isnull=at is not None
+    ).update(archived_at=at)
+    if changed:
+        audit.record(project.account_id, action, by=by, subject=project.slug)
+    return bool(changed)
+
+
+def _free_slug(name: str, taken: set[str]) -> str:
+    """Make an address from a name: its letters without accents, and a number where it is taken."""
+    stem = slugify(name)[:SLUG_LENGTH].strip("-_") or FALLBACK_SLUG
+    if stem not in taken:
+        return stem
+    return next(slug for n in count(2) if (slug := f"{stem}-{n}") not in taken)
 
 
 @transaction.atomic

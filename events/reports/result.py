@@ -6,10 +6,9 @@ from typing import Any
 
 from events.reports.query import UsageQuery
 from events.reports.run import MEASURES, UsageRow
+from llmcost.web.sheets import text_cell
 
 LATENCIES = ("latency_p50_ms", "latency_p95_ms", "latency_p99_ms")
-# A spreadsheet runs a cell that begins so; a quote before it makes it text (OWASP, CSV injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def as_json(query: UsageQuery, rows: list[UsageRow]) -> dict[str, Any]:
@@ -48,4 +47,4 @@ def _line(row: UsageRow) -> dict[str, Any]:
 def _cell(value: Any, is_sent_by_caller: bool) -> Any:
     if value is None:
         return ""
-    return f"'{value}" if is_sent_by_caller and value.startswith(_FORMULA) else value
+    return text_cell(value) if is_sent_by_caller else value

@@ -40,7 +40,9 @@ STAFF_READS: dict[str, list[str]] = {
     "accounts_membership": ["id", "account_id", "user_id", "role", "joined_at"],
     "accounts_user": ["id", "email", "name", "is_active", "is_staff", "last_login", "joined_at"],
     "account_emailaddress": ["id", "user_id", "email", "verified"],
-    "projects_project": ["id", "account_id", "slug", "name", "timezone", "created_at"],
+    "projects_project": [
+        *("id", "account_id", "slug", "name", "timezone", "created_at", "archived_at")
+    ],
     "projects_apikey": [
         *("id", "account_id", "project_id", "name", "hint", "scopes", "created_at"),
         *("last_used_at", "rotated_at", "expires_at", "revoked_at"),

@@ -6,8 +6,9 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from llmcost.errors import InvalidKey, MissingScope
+from llmcost.errors import InvalidKey, MissingScope, ProjectArchived
 from projects.keys.resolve import Caller, caller_of
+from projects.models import Scope
 
 
 class KeyAuthentication(BaseAuthentication):
@@ -27,11 +28,14 @@ class KeyAuthentication(BaseAuthentication):
 
 
 class HasScope(BasePermission):
-    """The key has the scope that the view names."""
+    """The key has the scope that the view names, and its project takes in what it sends."""
 
     def has_permission(self, request: Request, view: object) -> bool:
-        """Raise MissingScope with the name of the scope."""
+        """Raise MissingScope with the name of the scope, ProjectArchived."""
         scope = getattr(view, "scope", None)
-        if scope not in cast("Caller", request.auth).scopes:
+        caller = cast("Caller", request.auth)
+        if scope not in caller.scopes:
             raise MissingScope(str(scope))
+        if scope == Scope.INGEST and caller.is_archived:
+            raise ProjectArchived
         return True

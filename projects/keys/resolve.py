@@ -10,7 +10,7 @@ from llmcost.errors import AccountTerminated, InvalidKey
 from llmcost.tenancy.context import presenting_key, tenant
 from projects.keys import hashing
 from projects.keys.format import is_well_formed
-from projects.models import ApiKey
+from projects.models import ApiKey, Project
 
 # A revoked key must be refused within 5 s by every process, so none may remember longer.
 REMEMBER_SECONDS = 4
@@ -27,6 +27,7 @@ class Caller:
     project_id: int
     scopes: frozenset[str]
     expires_at: datetime | None = None
+    is_archived: bool = False
     is_authenticated: bool = True  # what DRF asks of a user
 
 
@@ -78,8 +79,13 @@ def _look_up(digests: list[str]) -> Caller:
     with tenant(key.account_id):
         if Account.objects.filter(pk=key.account_id, closed_at__isnull=False).exists():
             raise AccountTerminated
+        archived = Project.objects.filter(account_id=key.account_id, archived_at__isnull=False)
+        is_archived = archived.filter(pk=key.project_id).exists()
         _note_use(key, current=digests[0])
-    return Caller(key.pk, key.account_id, key.project_id, frozenset(key.scopes), key.expires_at)
+    scopes = frozenset(key.scopes)
+    return Caller(
+        key.pk, key.account_id, key.project_id, scopes, key.expires_at, is_archived=is_archived
+    )
 
 
 def _note_use(key: ApiKey, *, current: str) -> None:
