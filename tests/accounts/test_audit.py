@@ -143,9 +143,7 @@ def test_a_filter_that_cannot_be_is_refused_with_the_form(acme, asked):
     assert acme.client.post("/account/audit/export/", asked).status_code == 422
 
 
-@pytest.mark.parametrize(
-    "before", ["x", "_", "2026-11-01_1", "0001-01-01T00:00:00+14:00_1", "'--_1"]
-)
+@pytest.mark.parametrize("before", ["x", "_", "0001-01-01T00:00:00+14:00_1", "'--_1"])
 def test_a_place_in_the_list_that_cannot_be_is_refused(acme, before):
     assert acme.client.get("/account/audit/", {"before": before}).status_code == 400
 
