@@ -22,8 +22,8 @@ from tests.catalogue.test_strangers import METHODS
 # Routes for everybody, signed in or not, each with its reason.
 PUBLIC = {
     r"healthz|readyz|api/(schema|docs)/": "health, and the description of the API",
-    r"|privacy/.*|terms/.*|contact/.*": "the public site",
-    r"signup/|login/.*|logout/|inactive/|confirm-email/.*|password/.*|reauthenticate/.*": "sign-in",
+    r"|privacy/.*|terms/.*|contact/.*|security/|favicon\.ico": "the public site",
+    r"signup/.*|login/.*|logout/|inactive/|confirm-email/.*|password/.*|reauthenticate/.*": "sign-in",
     r"invitation/.*|registrations/.*": "the token is the right",
     r"billing/webhook/": "Stripe, by its signature",
     r"dev/.*": "a person's own machine only",
