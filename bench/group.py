@@ -18,7 +18,7 @@ from llmcost.up.postgres import EmbeddedPostgres
 from llmcost.up.processes import command_of, marked
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-READY_SECONDS = 60
+READY_SECONDS = 180
 
 
 @dataclass(frozen=True, slots=True)
