@@ -59,6 +59,8 @@ ERASURE_LOG = Path(env.str("ERASURE_LOG", str(DATA_DIR / "erasures.jsonl")))
 # Promised in the privacy policy: what is erased is gone from backups after so many days.
 BACKUP_DIR = Path(env.str("BACKUP_DIR", str(DATA_DIR / "backups")))
 BACKUP_DAYS = env.int("BACKUP_DAYS", 30)
+# Where exports wait for their seven days; with several machines, storage that all of them share.
+EXPORT_DIR = Path(env.str("EXPORT_DIR", str(DATA_DIR / "exports")))
 
 # --- Apps and requests -----------------------------------------------------------------------
 INSTALLED_APPS = [

@@ -20,12 +20,14 @@ class PrivacyConfig(AppConfig):
         from llmcost.web.health import add_check, add_report  # noqa: PLC0415 - likewise
         from privacy import report  # noqa: PLC0415 - likewise
         from privacy.policy.acceptance import record_acceptance  # noqa: PLC0415 - likewise
+        from privacy.signals import erasing  # noqa: PLC0415 - likewise
 
         account_opened.connect(record_acceptance, dispatch_uid="privacy.acceptance")
         # Who signs up by an invitation ticks the same box and opens no account.
         user_signed_up.connect(record_acceptance, dispatch_uid="privacy.acceptance.signed_up")
         account_closed.connect(_plan_purge, dispatch_uid="privacy.purge")
         account_reopened.connect(_cancel_purge, dispatch_uid="privacy.purge.cancelled")
+        erasing.connect(_shred_exports, dispatch_uid="privacy.exports")
         add_check("erasures", _erasures)
         add_report("privacy", report.states)
 
@@ -40,6 +42,12 @@ def _cancel_purge(account: Any, **_signal: Any) -> None:
     from privacy.purge import cancel_purge  # noqa: PLC0415 - needs the app registry
 
     cancel_purge(account)
+
+
+def _shred_exports(account_id: int, **_signal: Any) -> None:
+    from privacy.exports.services import shred_all  # noqa: PLC0415 - needs the app registry
+
+    shred_all(account_id)
 
 
 def _erasures() -> str:

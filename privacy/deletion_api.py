@@ -4,7 +4,7 @@ import json
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,6 +14,7 @@ from llmcost.api import schema
 from llmcost.errors import InvalidParameter, NotFound
 from llmcost.tenancy.context import tenant
 from privacy import erasure, receipts
+from privacy.exports.persons import calls_of
 from privacy.models import Erasure, Receipt
 from projects.api import ProjectApi
 from projects.models import Project, Scope
@@ -39,9 +40,31 @@ JOB = {
 
 
 class UserApi(ProjectApi):
-    """DELETE /v1/users/{user_id}"""
+    """DELETE /v1/users/{user_id}, GET /v1/users/{user_id}/export"""
 
     scope: ClassVar[str] = Scope.ADMIN
+
+    @extend_schema(
+        operation_id="export_user",
+        summary="Export an end user",
+        description="All calls of one user id, as lines of JSON, by time.",
+        responses={
+            (200, "application/x-ndjson"): {"type": "string"},
+            **schema.errors(401, 403, 404, 429, 503),
+        },
+    )
+    def get(self, request: Request, user_id: str) -> StreamingHttpResponse:
+        """Stream the calls."""
+        user_id, _, form = user_id.rpartition("/")
+        if form != "export":
+            raise NotFound
+        caller = request.user
+        with tenant(caller.account_id):
+            project = Project.objects.get(account_id=caller.account_id, pk=caller.project_id)
+            if not erasure.preview(project, user_id=user_id):
+                raise erasure.NothingHeld
+        lines = calls_of(caller.account_id, caller.project_id, user_id)
+        return StreamingHttpResponse(lines, content_type="application/x-ndjson")
 
     @extend_schema(
         operation_id="erase_user",

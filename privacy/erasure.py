@@ -219,7 +219,7 @@ def _carry_out(asked: Erasure, ends: datetime) -> bool:
             if clock.now() >= ends:
                 return False
     erasure.settle(selection)
-    erasing.send(Erasure, erasure=begun)
+    erasing.send(Erasure, account_id=begun.account_id)
     if begun.scope == Erasure.Scope.PROJECT:
         _delete_project(begun)
     connection.close()  # the second look trusts nothing that the first has cached

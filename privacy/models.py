@@ -15,12 +15,14 @@ from privacy.deletion_models import (
     ReceiptHead,
     RefusedUser,
 )
+from privacy.export_models import Export
 
 __all__ = [
     "AppliedTombstone",
     "ClockWatch",
     "DataRequest",
     "Erasure",
+    "Export",
     "Kind",
     "Message",
     "Notice",

@@ -124,6 +124,17 @@ INVENTORY: Inventory = {
             ),
         ),
     },
+    "privacy_export": columns(
+        """id public_id account_id requested_by requested_at state moment cursor events_expected
+        events_written size_bytes attempts ready_at expires_at""",
+        Declared(
+            Category.ACTIVITY,
+            Subject.MEMBER,
+            "exports that were asked for; their files are gone after seven days",
+            Basis.LEGAL_DUTY,
+            Retention.ACCOUNT,
+        ),
+    ),
     "privacy_refuseduser": columns(
         "id account_id project_id user_ref since",
         Declared(

@@ -24,6 +24,7 @@ from privacy import receipts, tombstones
 from privacy.models import ClockWatch, Purge
 from privacy.people import forget_if_alone
 from privacy.plan import ACCOUNT, Table, tables
+from privacy.signals import erasing
 from privacy.tombstones import TombstoneLine
 
 logger = logging.getLogger(__name__)
@@ -169,6 +170,7 @@ def purge(account_id: int, *, is_again: bool = False) -> None:
     if planned.done_at:
         return
     plan = tables()
+    erasing.send(Purge, account_id=account_id)
     _part_with_people(account_id)
     for table in plan:
         if not table.is_kept:

@@ -2,5 +2,5 @@
 
 from django.dispatch import Signal
 
-# Sent when the calls of an erasure are gone, with `erasure`: who holds copies (exports) drops them.
+# Sent when something of an account is gone, with `account_id`: who holds copies drops them.
 erasing = Signal()

@@ -8,6 +8,7 @@ from llmcost import clock
 from privacy import erasure, purge
 from privacy.analytics import counter
 from privacy.correspondence import services as correspondence
+from privacy.exports import services as exports
 from privacy.policy import publication
 from privacy.requests import services as requests
 
@@ -53,6 +54,12 @@ def forget_visitors() -> None:
 def erase_due() -> None:
     """Work off the deletions that were asked for."""
     erasure.erase_due()
+
+
+@shared_task(name="privacy.tasks.export_due")
+def export_due() -> None:
+    """Write the exports that were asked for, and shred those whose days are over."""
+    exports.export_due()
 
 
 @shared_task(name="privacy.tasks.purge_due")

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from privacy import deletion_views, views
+from privacy.exports import views as exports
 from privacy.registration.api import news
 
 app_name = "privacy"
@@ -24,6 +25,9 @@ urlpatterns = [
     path("account/data/", views.data, name="data"),
     path("account/data/requests/", views.member_request, name="member_request"),
     path("account/data/requests/<slug:reference>/", views.own_request, name="own_request"),
+    path("account/data/exports/", exports.exports, name="exports"),
+    path("account/data/exports/<uuid:export>.zip", exports.download, name="export_file"),
+    path("account/data/about-me.json", exports.about_me, name="about_me"),
     path("account/data/erase/", deletion_views.erase_user, name="erase_user"),
     path("account/data/delete/", deletion_views.delete_span, name="delete_span"),
     path("account/data/delete-account/", deletion_views.delete_account, name="delete_account"),

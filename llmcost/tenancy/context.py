@@ -7,6 +7,7 @@ pooled connection keeps nothing.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 from django.db import connection, transaction
 
@@ -21,6 +22,19 @@ def tenant(account_id: int, *, function: str = "llmcost_tenant") -> Iterator[Non
     """
     with _setting(function, "llmcost.account_id", str(account_id)):
         yield
+
+
+@contextmanager
+def tenant_snapshot(account_id: int) -> Iterator[datetime]:
+    """Run a transaction that sees one account's rows as of one moment, and yield that moment.
+
+    Only at the outside: a transaction that has begun otherwise cannot become one.
+    """
+    with transaction.atomic(durable=True), connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        with tenant(account_id):
+            cursor.execute("SELECT now()")
+            yield cursor.fetchone()[0]
 
 
 @contextmanager

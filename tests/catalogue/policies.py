@@ -80,6 +80,8 @@ ORACLE_FREE = {
     "accounts_auditevent_pkey": "a number nobody chooses",
     "erasure_public_id_once": "122 random bits",
     "privacy_erasure_pkey": "a number nobody chooses",
+    "export_public_id_once": "122 random bits",
+    "privacy_export_pkey": "a number nobody chooses",
     "privacy_refuseduser_pkey": "a number nobody chooses",
     "accounts_ssoconnection_pkey": "a number nobody chooses",
     "accounts_ssodomain_pkey": "a number nobody chooses",

@@ -55,6 +55,7 @@ TENANT_TABLES = [
     "billing_overage",
     "accounts_supportgrant",
     "privacy_erasure",
+    "privacy_export",
     "privacy_refuseduser",
     "projects_project",
     "projects_apikey",

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import time
 from datetime import timedelta
 
 import pytest
@@ -18,7 +17,7 @@ from privacy import erasure, purge
 from privacy.models import Erasure, Purge
 from projects.models import Scope
 from projects.services import issue_key
-from tests.conftest import open_company
+from tests.conftest import open_company, sign_in
 from tests.events.test_ingest import CALL
 from tests.privacy.test_erasure import everything, log, post, usage  # noqa: F401 - fixture
 from tests.privacy.test_purge import look
@@ -31,17 +30,7 @@ def firm(committed, log):  # noqa: F811
         _, company.admin_key = issue_key(
             company.project, name="Admin", scopes=[Scope.ADMIN], by=company.owner
         )
-    _freshen(company.client)
     return company
-
-
-def _freshen(client: Client) -> None:
-    """As if the password had just been given again."""
-    session = client.session
-    session["account_authentication_methods"] = [
-        {"method": "password", "at": time.time(), "reauthenticated": True}
-    ]
-    session.save()
 
 
 def test_an_end_user_is_erased_by_api_and_the_receipt_can_be_checked_by_anybody(firm, api):
@@ -200,9 +189,7 @@ def test_only_the_owner_deletes(firm, role):
     user = User.objects.create_user("m@firm.example", "correct horse battery", name="M")
     with tenant(firm.account.pk):
         Membership.objects.create(account=firm.account, user=user, role=role)
-    client = Client()
-    client.force_login(user)
-    _freshen(client)
+    client = sign_in(user)
 
     assert client.get(ERASE).status_code == client.post(DELETE).status_code == 403
 

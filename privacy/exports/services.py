@@ -1,0 +1,329 @@
+"""Asking for an export, writing it, handing it out, shredding it.
+
+A request is a row. The small tables are written from one snapshot, whose moment counts for all;
+then the calls that had been received by then, part by part. Each part is committed with its place
+in the row, so that a worker that dies is followed by one that goes on there.
+"""
+
+import logging
+import secrets
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from celery import current_app
+from django.conf import settings
+from django.db import IntegrityError, connection, transaction
+
+from accounts import audit
+from accounts.models import Account, User
+from events import erasure
+from events.erasure import Selection
+from events.sql import statement
+from llmcost import clock, outbox
+from llmcost.errors import NotFound
+from llmcost.tenancy import due
+from llmcost.tenancy.context import tenant, tenant_snapshot
+from privacy.exports import content
+from privacy.exports.archive import GrowingZip
+from privacy.exports.parquet import as_parquet
+from privacy.models import Export
+from projects.models import Project
+
+logger = logging.getLogger(__name__)
+
+EXPORT = "export"
+FORMAT_VERSION = 1
+PART = 20_000
+KEPT = timedelta(days=7)
+LEASE, CHUNK = timedelta(seconds=60), timedelta(seconds=90)
+MOST_ATTEMPTS = 50
+_START = (datetime(2000, 1, 1, tzinfo=UTC), UUID(int=0))
+
+
+# --- Asking ----------------------------------------------------------------------------------
+def ask(account_id: int, *, by: User) -> Export:
+    """Ask for an export of everything, inside the account's context; one at a time a member."""
+    running = Export.objects.open().filter(account_id=account_id, requested_by=by.pk)
+    try:
+        with transaction.atomic():
+            asked = Export.objects.create(
+                account_id=account_id, requested_by=by.pk, requested_at=clock.now()
+            )
+            audit.record(account_id, "data.export_asked", by=by, subject=str(asked.public_id))
+    except IntegrityError:
+        return running.get()
+    due.schedule(EXPORT, account_id, clock.now())
+    transaction.on_commit(_wake, robust=True)
+    return asked
+
+
+def _wake() -> None:
+    """Begin soon; the sweeper of each ten seconds finds the row if this is lost."""
+    current_app.send_task("privacy.tasks.export_due", retry=False)
+
+
+# --- Writing ---------------------------------------------------------------------------------
+def export_due() -> int:
+    """Write what was asked for, for at most CHUNK; return how many exports became ready."""
+    ends = clock.now() + CHUNK
+    ready = 0
+    for account_id in due.accounts_due(EXPORT, clock.now()):
+        leased_until = clock.now() + LEASE
+        due.lease(EXPORT, account_id, leased_until)
+        with tenant(account_id):
+            waiting = list(Export.objects.open().filter(account_id=account_id).order_by("pk"))
+        for asked in waiting:
+            ready += write(asked, until=ends)
+        shred_expired(account_id)
+        with tenant(account_id):
+            is_open = Export.objects.open().filter(account_id=account_id).exists()
+        until = clock.now() + (timedelta(seconds=2) if is_open else timedelta(hours=1))
+        due.postpone(EXPORT, account_id, leased_until=leased_until, until=until)
+    return ready
+
+
+def write(asked: Export, *, until: datetime | None = None) -> bool:
+    """Write an export up to its end, or until a moment; say whether it is ready."""
+    begun = _begin(asked)
+    if begun is None:
+        return False
+    archive = GrowingZip(path_of(begun), begun.size_bytes, begun.cursor.get("files", []))
+    if begun.moment is None:
+        _write_tables(begun, archive)
+    while begun.cursor["projects"]:
+        if until is not None and clock.now() >= until:
+            return False
+        _write_part(begun, archive)
+        due.lease(EXPORT, begun.account_id, clock.now() + LEASE)
+    _finish(begun, archive)
+    return True
+
+
+def path_of(asked: Export) -> Path:
+    """Return where an export's file is. Its name can be guessed by nobody and is told nobody."""
+    folder = Path(settings.EXPORT_DIR)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder / f"{asked.public_id.hex}.zip"
+
+
+def _begin(asked: Export) -> Export | None:
+    with tenant(asked.account_id):
+        row = (
+            Export.objects.open()
+            .select_for_update()
+            .filter(account_id=asked.account_id, pk=asked.pk)
+            .first()
+        )
+        if row is None:
+            return None
+        row.attempts += 1
+        if row.attempts > MOST_ATTEMPTS:
+            row.state = Export.State.FAILED
+            row.save(update_fields=["state", "attempts"])
+            logger.error("export_given_up", extra={"export": str(row.public_id)})
+            _shred(row)
+            return None
+        row.state = Export.State.RUNNING
+        row.save(update_fields=["state", "attempts"])
+        return row
+
+
+def _write_tables(begun: Export, archive: GrowingZip) -> None:
+    """Write README and the small tables from one snapshot, and fix the moment."""
+    with tenant_snapshot(begun.account_id) as moment, archive.step():
+        account = Account.objects.get(pk=begun.account_id)
+        with archive.file("README.md") as file:
+            file.write(content.readme(account.name, moment.isoformat(), FORMAT_VERSION).encode())
+        for source in content.sources():
+            _write_table(archive, source, begun.account_id)
+        projects = list(Project.objects.filter(account_id=begun.account_id).order_by("pk"))
+        begun.moment = moment
+    expected = sum(
+        erasure.held(
+            Selection(account_id=begun.account_id, project_id=project.pk, received_until=moment)
+        )
+        for project in projects
+    )
+    begun.events_expected = expected
+    begun.cursor = {
+        "projects": [[project.pk, project.slug] for project in projects],
+        "after": [_START[0].isoformat(), str(_START[1])],
+        "part": 1,
+        "rates": [],
+    }
+    _commit(begun, archive)
+
+
+def _write_table(archive: GrowingZip, source: content.Source, account_id: int) -> None:
+    names = list(source.columns)
+    with archive.file(f"{source.name}.json") as file:
+        for row in content.rows(source, account_id):
+            file.write(content.as_json(names, row))
+    with archive.file(f"{source.name}.csv") as file:
+        file.write(content.as_csv([names]))
+        for row in content.rows(source, account_id):
+            file.write(content.as_csv([row]))
+
+
+def _write_part(begun: Export, archive: GrowingZip) -> None:
+    """Write the next calls of the project that is being written, and go on to the next one."""
+    cursor = begun.cursor
+    project_id, slug = cursor["projects"][0]
+    names = content.call_columns()
+    rows = _events(begun, project_id, names)
+    if rows:
+        at, event_id, rate = (names.index(name) for name in ("created_at", "event_id", "rate_id"))
+        place = f"calls/{slug}/part-{cursor['part']:05d}"
+        with archive.step():
+            with archive.file(f"{place}.json") as file:
+                for row in rows:
+                    file.write(content.as_json(names, row))
+            with archive.file(f"{place}.csv") as file:
+                file.write(content.as_csv([names, *rows]))
+            with archive.file(f"{place}.parquet", compressed=False) as file:
+                file.write(as_parquet(names, rows))
+        cursor["after"] = [rows[-1][at].isoformat(), str(rows[-1][event_id])]
+        cursor["part"] += 1
+        cursor["rates"] = sorted({*cursor["rates"], *(row[rate] for row in rows if row[rate])})
+        begun.events_written += len(rows)
+    if len(rows) < PART:
+        cursor["projects"].pop(0)
+        cursor["after"], cursor["part"] = [_START[0].isoformat(), str(_START[1])], 1
+    _commit(begun, archive)
+
+
+def _events(begun: Export, project_id: int, names: list[str]) -> list[tuple[Any, ...]]:
+    after_time, after_id = begun.cursor["after"]
+    sql = statement("export_events").format(columns=", ".join(names))
+    with tenant(begun.account_id), connection.cursor() as cursor:
+        cursor.execute(
+            sql,
+            {
+                "account": begun.account_id,
+                "project": project_id,
+                "moment": begun.moment,
+                "after_time": after_time,
+                "after_id": after_id,
+                "limit": PART,
+            },
+        )
+        return cursor.fetchall()
+
+
+def _commit(begun: Export, archive: GrowingZip) -> None:
+    """Let the row say how far the file is; a file that is longer is cut back to this."""
+    begun.cursor["files"] = archive.files
+    begun.size_bytes = archive.size
+    with tenant(begun.account_id):
+        kept = Export.objects.open().filter(account_id=begun.account_id, pk=begun.pk)
+        kept.update(
+            moment=begun.moment,
+            cursor=begun.cursor,
+            size_bytes=begun.size_bytes,
+            events_expected=begun.events_expected,
+            events_written=begun.events_written,
+        )
+
+
+def _finish(begun: Export, archive: GrowingZip) -> None:
+    with archive.step():
+        with archive.file("rates.json") as file, connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT id, catalogue, provider, model, units, first_used_at FROM events_rate"
+                " WHERE id = ANY(%s) ORDER BY id",
+                [begun.cursor["rates"]],
+            )
+            names = [column.name for column in cursor.description]
+            for row in cursor.fetchall():
+                file.write(content.as_json(names, row))
+        listed = {
+            "format": FORMAT_VERSION,
+            "moment": begun.moment.isoformat() if begun.moment else None,
+            "calls": begun.events_written,
+            "files": list(archive.files),
+        }
+        with archive.file("manifest.json") as file:
+            file.write(content.pretty(listed))
+    archive.close()
+    now = clock.now()
+    with tenant(begun.account_id):
+        ready = Export.objects.open().filter(account_id=begun.account_id, pk=begun.pk)
+        if not ready.update(
+            state=Export.State.READY,
+            size_bytes=archive.size,
+            ready_at=now,
+            expires_at=now + KEPT,
+            cursor={},
+        ):
+            _shred(begun)  # an erasure came meanwhile
+            return
+        due.schedule(EXPORT, begun.account_id, now + KEPT)
+        user = User.objects.filter(pk=begun.requested_by).first()
+        if user is not None:
+            outbox.post(
+                "privacy/email/export_ready",
+                user.email,
+                {"user": user, "days": KEPT.days},
+                account_id=begun.account_id,
+                once=f"export:{begun.public_id}",
+            )
+
+
+# --- Handing out and shredding ---------------------------------------------------------------
+def hand_out(account_id: int, public_id: UUID, *, to: User) -> Path:
+    """Return the file of a member's own export. Raises NotFound alike for a foreign, an expired,
+    an unfinished one, and one that never was.
+    """
+    found = Export.objects.filter(
+        account_id=account_id,
+        public_id=public_id,
+        requested_by=to.pk,
+        state=Export.State.READY,
+        expires_at__gt=clock.now(),
+    ).first()
+    if found is None or not path_of(found).exists():
+        raise NotFound
+    audit.record(account_id, "data.export_downloaded", by=to, subject=str(public_id))
+    return path_of(found)
+
+
+def shred_expired(account_id: int) -> int:
+    """Delete the files whose seven days are over; return how many."""
+    with tenant(account_id):
+        old = Export.objects.filter(
+            account_id=account_id, state=Export.State.READY, expires_at__lte=clock.now()
+        )
+        return sum(_end(one) for one in old)
+
+
+def shred_all(account_id: int) -> int:
+    """Delete every export of an account, finished or not: what it holds may have been erased."""
+    with tenant(account_id):
+        held = Export.objects.filter(
+            account_id=account_id,
+            state__in=[Export.State.QUEUED, Export.State.RUNNING, Export.State.READY],
+        )
+        return sum(_end(one) for one in held)
+
+
+def _end(export: Export) -> bool:
+    _shred(export)
+    return bool(
+        Export.objects.filter(account_id=export.account_id, pk=export.pk)
+        .exclude(state=Export.State.EXPIRED)
+        .update(state=Export.State.EXPIRED, cursor={})
+    )
+
+
+def _shred(export: Export) -> None:
+    """Overwrite the file before it is unlinked, for disks on which that means something."""
+    for path in (path_of(export), path_of(export).with_suffix(".tail")):
+        if not path.exists():
+            continue
+        with path.open("r+b") as file:
+            left = path.stat().st_size
+            while left > 0:
+                left -= file.write(secrets.token_bytes(min(left, 1 << 20)))
+        path.unlink()

@@ -1,0 +1,382 @@
+"""Taking along: everything in it, for one person, whole or not at all, and read in again elsewhere."""
+
+import csv
+import hashlib
+import io
+import json
+from datetime import timedelta
+from zipfile import ZipFile
+
+import pyarrow.parquet
+import pytest
+from django.core import mail
+from django.core.management import CommandError, call_command
+from django.test import Client
+
+from accounts.models import Account, AuditEvent, Membership, Role, User
+from events.rollups.fold import fold
+from llmcost import clock, outbox
+from llmcost.tenancy.context import tenant
+from privacy import erasure
+from privacy.exports import content, services
+from privacy.models import Export
+from projects.models import Project, Scope
+from projects.services import issue_key
+from tests.conftest import open_company, sign_in
+from tests.events.test_ingest import CALL
+from tests.privacy.test_erasure import log, post, usage  # noqa: F401 - fixture
+
+PAGE = "/account/data/exports/"
+HOSTILE = '=HYPERLINK("http://evil","x")'
+
+
+@pytest.fixture
+def firm(committed, log, tmp_path, settings):  # noqa: F811
+    settings.EXPORT_DIR = tmp_path / "exports"
+    return open_company("Firm & Söhne", "owner@firm.example")
+
+
+def ask(company) -> Export:
+    with tenant(company.account.pk):
+        return services.ask(company.account.pk, by=company.owner)
+
+
+def ready(company) -> Export:
+    assert services.write(ask(company)) is True
+    with tenant(company.account.pk):
+        return Export.objects.latest("pk")
+
+
+def lines(archive, name):
+    return [json.loads(line) for line in archive.read(name).splitlines()]
+
+
+def test_everything_is_in_it_and_explained(firm):
+    post(firm.key, {**CALL, "user_id": HOSTILE, "latency_ms": 12}, {**CALL, "model": "acme-7b"})
+    fold(firm.account.pk)
+
+    export = ready(firm)
+
+    with ZipFile(services.path_of(export)) as archive:
+        assert archive.testzip() is None
+        manifest = json.loads(archive.read("manifest.json"))
+        for file in manifest["files"]:
+            assert hashlib.sha256(archive.read(file["name"])).hexdigest() == file["sha256"]
+        assert {file["name"] for file in manifest["files"]} | {"manifest.json"} == set(
+            archive.namelist()
+        )
+        calls = lines(archive, "calls/prod/part-00001.json")
+        assert {call["user_id"] for call in calls} == {HOSTILE, None}
+        table = list(
+            csv.DictReader(io.StringIO(archive.read("calls/prod/part-00001.csv").decode()))
+        )
+        assert {row["user_id"] for row in table} == {f"'{HOSTILE}", ""}
+        parquet = pyarrow.parquet.read_table(
+            io.BytesIO(archive.read("calls/prod/part-00001.parquet"))
+        )
+        assert parquet.num_rows == 2
+        assert str(parquet.schema.field("cost_usd").type) == "decimal128(20, 10)"
+        [member] = lines(archive, "members.json")
+        assert member["email"] == "owner@firm.example"
+        assert lines(archive, "accounts_auditevent.json")
+        readme = archive.read("README.md").decode()
+        for source in content.sources():
+            assert f"## {source.name}" in readme
+        for column in content.shown_columns("events_event"):
+            assert f"`{column}`" in readme
+
+
+def test_no_secret_is_in_it(firm):
+    export = ready(firm)
+
+    with ZipFile(services.path_of(export)) as archive:
+        text = b"".join(archive.read(name) for name in archive.namelist()).decode(errors="replace")
+    assert firm.key_row.digest not in text
+    assert firm.owner.password not in text
+    assert firm.key not in text
+    assert firm.key_row.hint in text
+
+
+def test_nobody_elses_rows_are_in_it(firm):
+    other = open_company("Other", "CANARY@other.example")
+    post(other.key, {**CALL, "user_id": "CANARY-user"})
+
+    export = ready(firm)
+
+    with ZipFile(services.path_of(export)) as archive:
+        assert not any(b"CANARY" in archive.read(name) for name in archive.namelist())
+
+
+def test_it_is_as_of_one_moment(firm, monkeypatch):
+    monkeypatch.setattr(services, "PART", 2)
+    post(firm.key, *[CALL] * 5)
+    asked = ask(firm)
+    whole = services._write_part
+
+    def meanwhile(begun, archive):
+        post(firm.key, CALL)
+        whole(begun, archive)
+
+    monkeypatch.setattr(services, "_write_part", meanwhile)
+
+    assert services.write(asked) is True
+
+    with tenant(firm.account.pk):
+        export = Export.objects.get()
+    assert (export.events_written, export.progress) == (5, 1.0)
+
+
+@pytest.mark.parametrize("dies", range(1, 6))
+def test_a_killed_worker_is_followed_by_one_that_goes_on(firm, monkeypatch, dies):
+    monkeypatch.setattr(services, "PART", 2)
+    post(firm.key, *[{**CALL, "user_id": f"u{number}"} for number in range(7)])
+    asked = ask(firm)
+    whole, turns = services._commit, iter(range(1, 100))
+
+    def die(begun, archive):
+        if next(turns) == dies:
+            archive.path.write_bytes(archive.path.read_bytes()[:-7])  # and not even whole on disk
+            raise KeyboardInterrupt
+        whole(begun, archive)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(services, "_commit", die)
+        with pytest.raises(KeyboardInterrupt):
+            services.write(asked)
+
+    assert services.write(asked) is True
+
+    with tenant(firm.account.pk):
+        export = Export.objects.get()
+    with ZipFile(services.path_of(export)) as archive:
+        assert archive.testzip() is None
+        users = [
+            call["user_id"]
+            for name in sorted(archive.namelist())
+            if name.startswith("calls/") and name.endswith(".json")
+            for call in lines(archive, name)
+        ]
+    assert sorted(users) == [f"u{number}" for number in range(7)]
+    assert export.events_written == 7
+
+
+def test_it_is_handed_to_the_member_who_asked_and_to_nobody_else(firm):
+    post(firm.key, CALL)
+    assert firm.client.post(PAGE).status_code == 302
+    assert firm.client.post(PAGE).status_code == 302  # asking twice is asking once
+    assert services.export_due() == 1
+    outbox.send_due()
+    assert [message.to for message in mail.outbox] == [["owner@firm.example"]]
+    with tenant(firm.account.pk):
+        export = Export.objects.get()
+    link = f"{PAGE}{export.public_id}.zip"
+    assert link in firm.client.get(PAGE).content.decode()
+
+    answer = firm.client.get(link)
+    assert answer.status_code == 200
+    assert ZipFile(io.BytesIO(b"".join(answer.streaming_content))).testzip() is None
+    again = firm.client.get(link)  # a broken download is repeated
+    assert len(b"".join(again.streaming_content)) == export.size_bytes
+
+    admin = User.objects.create_user("admin@firm.example", "correct horse battery", name="A")
+    with tenant(firm.account.pk):
+        Membership.objects.create(account=firm.account, user=admin, role=Role.ADMIN)
+    other = open_company("Other", "o@other.example")
+    for user in (admin, other.owner):
+        assert sign_in(user).get(link).status_code == 404
+    assert Client().get(link)["Location"].startswith("/login/")
+    stale = Client()
+    stale.force_login(firm.owner)
+    assert stale.get(link)["Location"].startswith("/reauthenticate/")
+    with tenant(firm.account.pk):
+        acts = AuditEvent.objects.filter(action="data.export_downloaded")
+        assert acts.count() == 2
+
+
+def test_after_seven_days_it_is_gone(firm):
+    export = ready(firm)
+    path = services.path_of(export)
+    with tenant(firm.account.pk):
+        Export.objects.update(expires_at=clock.now() - timedelta(seconds=1))
+
+    assert firm.client.get(f"{PAGE}{export.public_id}.zip").status_code == 404
+    assert services.shred_expired(firm.account.pk) == 1
+
+    assert not path.exists()
+    with tenant(firm.account.pk):
+        assert Export.objects.get().state == "expired"
+
+
+def test_an_erasure_takes_the_exports_with_it(firm):
+    post(firm.key, {**CALL, "user_id": "CANARY"})
+    export = ready(firm)
+    with tenant(firm.account.pk):
+        asked = erasure.erase_user(firm.project, "CANARY", by=firm.owner)
+
+    assert erasure.carry_out(asked) is True
+
+    assert not services.path_of(export).exists()
+    assert firm.client.get(f"{PAGE}{export.public_id}.zip").status_code == 404
+
+
+# --- Persons ---------------------------------------------------------------------------------
+def test_a_member_sees_what_is_held_about_them_everywhere(firm):
+    other = open_company("Other", "o@other.example")
+    with tenant(other.account.pk):
+        Membership.objects.create(account=other.account, user=firm.owner, role=Role.READ_ONLY)
+
+    answer = firm.client.get("/account/data/about-me.json")
+
+    held = json.loads(answer.content)
+    assert held["person"][0]["email"] == "owner@firm.example"
+    assert held["person"][0]["password"] == "(a secret; kept as a hash)"
+    assert {(one["company"], one["role"]) for one in held["accounts"]} == {
+        ("Firm & Söhne", "owner"), ("Other", "read_only"),
+    }  # fmt: skip
+    assert firm.owner.password not in answer.content.decode()
+    assert "o@other.example" not in answer.content.decode()
+
+
+def test_an_end_user_is_exported_by_api(firm, api):
+    with tenant(firm.account.pk):
+        _, key = issue_key(firm.project, name="A", scopes=[Scope.ADMIN], by=firm.owner)
+    post(firm.key, *[{**CALL, "user_id": "a/b"}] * 3, {**CALL, "user_id": "other"})
+
+    answer = api(key, "GET", "/v1/users/a%2Fb/export")
+
+    calls = [json.loads(line) for line in b"".join(answer.streaming_content).splitlines()]
+    assert [call["user_id"] for call in calls] == ["a/b"] * 3
+    assert api(key, "GET", "/v1/users/nobody/export").status_code == 404
+    assert api(key, "GET", "/v1/users/a%2Fb").status_code == 404
+
+
+# --- And in again ----------------------------------------------------------------------------
+@pytest.fixture
+def taken(firm):
+    """An export of calls of every kind, and what the reports said."""
+    post(
+        firm.key,
+        {**CALL, "user_id": "u", "feature": "f", "prompt_version": "v1", "latency_ms": 900},
+        {**CALL, "created_at": "2024-02-29T12:00:00Z", "status": "error", "cost_usd": "0.1"},
+        {**CALL, "model": "nobody-knows-it", "cached_input_tokens": 7, "user_id": "ü"},
+    )
+    fold(firm.account.pk)
+    export = ready(firm)
+    return services.path_of(export)
+
+
+def read(path, owner="new@owner.example") -> Account:
+    if not User.objects.filter(email=owner).exists():
+        User.objects.create_user(owner, "correct horse battery", name="New")
+    call_command("import_account", str(path), "--owner", owner)
+    with_owner = User.objects.get(email=owner)
+    from llmcost.tenancy.context import signed_in
+
+    with signed_in(with_owner.pk):
+        account_id = Membership.objects.get(user=with_owner).account_id
+    with tenant(account_id):
+        return Account.objects.get(pk=account_id)
+
+
+def key_of(account) -> str:
+    with tenant(account.pk):
+        project = Project.objects.get(account_id=account.pk)
+        return issue_key(project, name="R", scopes=[Scope.READ], by=None)[1]
+
+
+REPORTS = [
+    {},
+    {"group_by": "model,provider,feature,user_id,prompt_version"},
+    {"interval": "day", "group_by": "user_id", "from": "2024-01-01"},
+]
+
+
+def test_an_export_read_in_elsewhere_gives_equal_reports(firm, taken, capsys):
+    account = read(taken)
+
+    key = key_of(account)
+    assert "3 calls read in" in capsys.readouterr().out
+    assert account.name == "Firm & Söhne"
+    for report in REPORTS:
+        assert usage(key, **report) == usage(firm.key, **report)
+    fold(account.pk)
+    assert usage(key, **REPORTS[1]) == usage(firm.key, **REPORTS[1])
+
+
+def test_reading_it_twice_is_reading_it_once(firm, taken, capsys):
+    first = read(taken)
+    capsys.readouterr()
+
+    assert read(taken) == first
+
+    assert "0 calls read in" in capsys.readouterr().out
+    assert usage(key_of(first)) == usage(firm.key)
+
+
+def rewritten(path, target, change):
+    """A copy with one file changed and a manifest that agrees, so that only its content is wrong."""
+    with ZipFile(path) as old, ZipFile(target, "w") as new:
+        manifest = json.loads(old.read("manifest.json"))
+        contents = {file["name"]: old.read(file["name"]) for file in manifest["files"]}
+        change(contents, manifest)
+        for file in manifest["files"]:
+            if file["name"] in contents:
+                file["sha256"] = hashlib.sha256(contents[file["name"]]).hexdigest()
+        for name, body in contents.items():
+            new.writestr(name, body)
+        new.writestr("manifest.json", json.dumps(manifest))
+    return target
+
+
+PART = "calls/prod/part-00001.json"
+
+
+def edit(**fields):
+    def change(contents, _manifest):
+        first, *rest = contents[PART].splitlines()
+        contents[PART] = b"\n".join([*rest, json.dumps({**json.loads(first), **fields}).encode()])
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (edit(input_tokens=-1), f"{PART}, line 3: Expected `int` >= 0 - at `$.input_tokens`"),
+        (edit(cost_usd="NaN"), "line 3: a cost must be"),
+        (edit(cost_usd=None), "line 3: a call is unpriced exactly"),
+        (edit(id_month=7), "line 3: `id_month` does not belong"),
+        (edit(prompt="x"), "line 3: Object contains unknown field `prompt`"),
+        (edit(user_id="a\0b"), "line 3: Expected `str` matching regex"),
+        (edit(created_at="2026-01-01T00:00:00"), "line 3: Expected `datetime` with a timezone"),
+        (lambda c, _: c.update({PART: b"{"}), "line 1: is no JSON"),
+        (lambda c, _: c.update({PART: b""}), "holds 0 calls, its manifest says 3"),
+        (lambda _, m: m.update(format=99), "has format 99"),
+        (lambda c, _: c.pop(PART), "does not list the files that are there"),
+    ],
+)
+def test_a_broken_file_is_refused_whole_with_line_and_reason(firm, taken, tmp_path, change, words):
+    broken = rewritten(taken, tmp_path / "broken.zip", change)
+
+    with pytest.raises(CommandError) as refused:
+        read(broken)
+
+    assert words in str(refused.value)
+    assert "Nothing was written." in str(refused.value)
+    assert not Membership.objects.filter(user__email="new@owner.example").exists()
+
+
+def test_a_changed_byte_and_a_foreign_file_are_refused(firm, taken, tmp_path):
+    changed = tmp_path / "changed.zip"
+    with ZipFile(taken) as old, ZipFile(changed, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name) + (b" " if name == "README.md" else b""))
+    with pytest.raises(CommandError, match=r"README.md is not what the manifest says"):
+        read(changed)
+    foreign = tmp_path / "foreign.zip"
+    foreign.write_bytes(b"PK\x05\x06" + b"\0" * 18)
+    with pytest.raises(CommandError, match="is not an export of ours"):
+        read(foreign)
+    foreign.write_bytes(b"not a zip")
+    with pytest.raises(CommandError, match="is not an export of ours"):
+        read(foreign)
