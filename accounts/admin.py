@@ -32,7 +32,7 @@ from accounts.support_desk import (
     perform,
 )
 from llmcost.admin import LARGEST_ID, ReadOnlyAdmin
-from llmcost.errors import NotFound
+from llmcost.errors import AppError, NotFound
 from llmcost.tenancy.context import support_staff
 
 # What an account's page shows of what staff did; the rest is in the list of acts.
@@ -114,7 +114,7 @@ class AccountAdmin(ReadOnlyAdmin):
         reason, target = form.cleaned_data["reason"], form.cleaned_data.get("target", "")
         try:
             perform(act, account.pk, target=target, reason=reason, by=request.user)
-        except CannotAct as refusal:
+        except AppError as refusal:
             messages.error(request, refusal.message)
         else:
             messages.success(request, f"Done: {act.label.lower()}.")

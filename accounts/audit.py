@@ -4,10 +4,14 @@ Every write that a customer could ask about calls `record` in its own transactio
 is neither an act without its line nor a line without its act.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from accounts.models import Actor, AuditEvent, User
+
+_by_support = ContextVar("by_support", default=False)
 
 # Every act that is recorded, as the page says it. An app that adds an act adds its line here.
 ACTIONS: Mapping[str, str] = {
@@ -60,6 +64,8 @@ ACTIONS: Mapping[str, str] = {
     "support.noted": "left a note",
     "support.verification_sent": "sent the verification mail again",
     "support.key_revoked": "revoked a key on request",
+    "support.trial_extended": "extended the trial",
+    "support.subscription_canceled": "canceled the subscription on request",
     "billing.trial_started": "started the trial",
     "billing.plan_bought": "bought a plan",
     "billing.plan_changed": "changed the plan",
@@ -75,6 +81,16 @@ ACTIONS: Mapping[str, str] = {
     "billing.suspended": "the account became read-only, because a payment is overdue",
     "billing.suspension_lifted": "the account can be changed again",
 }
+
+
+@contextmanager
+def by_support() -> Iterator[None]:
+    """Have the lines of ordinary services say that a person of our support acted, not a member."""
+    token = _by_support.set(True)
+    try:
+        yield
+    finally:
+        _by_support.reset(token)
 
 
 def record(
@@ -95,9 +111,10 @@ def record(
     """
     if action not in ACTIONS:
         raise ValueError(f"{action} is not in accounts.audit.ACTIONS")
+    person = Actor.SUPPORT if _by_support.get() else Actor.MEMBER
     AuditEvent.objects.create(
         account_id=account_id,
-        actor=actor or (Actor.MEMBER if by else Actor.SYSTEM),
+        actor=actor or (person if by else Actor.SYSTEM),
         user_id=by.pk if by else None,
         action=action,
         subject=subject,

@@ -48,7 +48,8 @@ class Act:
     """Something that staff may do with an account, always with a reason.
 
     `action` is a name of accounts.audit.ACTIONS. `choices` says to what it can be done now, for an
-    act that needs to be told; with none it is not offered. `run` does it, or raises CannotAct.
+    act that needs to be told; with none it is not offered. `run` does it, or raises CannotAct (or
+    what the ordinary service raises).
     """
 
     name: str
@@ -91,7 +92,7 @@ def find(text: str) -> set[int]:
 
 def perform(act: Act, account_id: int, *, target: str, reason: str, by: User) -> None:
     """Do it and write it into both trails, in one transaction. Raises CannotAct."""
-    with tenant(account_id):
+    with audit.by_support(), tenant(account_id):
         done = act.run(Account.objects.get(pk=account_id), target, by)
         record_act(
             account_id, act.action, by=by, subject=done.subject, reason=reason, member=done.member

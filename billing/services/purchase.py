@@ -1,7 +1,7 @@
 """From a free account to a paid one: the trial, the card, the first payment."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from accounts import audit
@@ -52,6 +52,20 @@ def start_trial(account: Account, *, by: User) -> bool:
             due.schedule(COUNTED, account.pk, clock.now() + timedelta(days=TRIAL_DAYS))
             audit.record(account.pk, "billing.trial_started", by=by, plan=TEAM.code)
     return bool(started)
+
+
+def extend_trial(account: Account, length: timedelta) -> datetime | None:
+    """Let a trial last longer, or go on once it is over; None for an account that has had none or
+    has bought. Inside the account's context, where whoever calls writes it into the trail.
+    """
+    billing = BillingAccount.objects.select_for_update().filter(account_id=account.pk).first()
+    if billing is None or billing.trial_until is None or billing.status != Status.NONE:
+        return None
+    billing.trial_until = max(billing.trial_until, clock.now()) + length
+    billing.save(update_fields=["trial_until"])
+    set_limit(billing, clock.now())
+    due.schedule(COUNTED, account.pk, billing.trial_until)
+    return billing.trial_until
 
 
 def begin_card(account: Account, *, by: User) -> str:

@@ -47,6 +47,10 @@ STAFF_READS: dict[str, list[str]] = {
         *("id", "account_id", "project_id", "name", "hint", "scopes", "created_at"),
         *("last_used_at", "rotated_at", "expires_at", "revoked_at"),
     ],
+    "billing_account": [
+        *("account_id", "plan", "status", "stripe_customer_id", "period_end", "trial_until"),
+        *("cancel_at_period_end", "past_due_since"),
+    ],
     "accounts_supportgrant": [
         *("id", "account_id", "reason", "granted_by_id", "granted_at", "ends_at", "ended_at")
     ],

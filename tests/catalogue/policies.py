@@ -63,6 +63,7 @@ EXTRA_POLICIES = {
     ("accounts_membership", "staff_reads", "llmcost_staff"),
     ("accounts_membership", "own_memberships", "public"),
     ("accounts_supportgrant", "staff_reads", "llmcost_staff"),
+    ("billing_account", "staff_reads", "llmcost_staff"),
     ("accounts_invitation", "presented_invitation", "public"),
     ("accounts_ssoconnection", "presented_provider", "public"),
     ("accounts_ssodomain", "presented_domain", "public"),
