@@ -22,14 +22,17 @@ class BillingConfig(AppConfig):
         post_migrate.connect(backstop.install, sender=self, dispatch_uid="billing.backstop")
 
     def _follow(self) -> None:
+        from accounts.limits import ask_for_member_limit  # noqa: PLC0415
         from accounts.services import (  # noqa: PLC0415 - need the app registry
             account_closed,
             account_opened,
         )
         from billing.services import following  # noqa: PLC0415
+        from billing.standing import members_of_plan  # noqa: PLC0415
         from billing.stripe.record import standing_changed  # noqa: PLC0415
         from events.demo.workspace import demo_opened  # noqa: PLC0415
 
+        ask_for_member_limit(members_of_plan)
         standing_changed.connect(following.follow_standing, dispatch_uid="billing.standing")
         account_opened.connect(following.follow_opening, dispatch_uid="billing.opening")
         account_closed.connect(following.follow_closing, dispatch_uid="billing.closing")

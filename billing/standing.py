@@ -10,7 +10,9 @@ from accounts import audit
 from accounts.models import Account, User
 from billing.models import BillingAccount, Status
 from billing.plans import FREE, PLANS, TEAM, Plan
+from billing.stripe import client
 from billing.stripe.record import OWING
+from llmcost import clock
 
 # Of a subscription in one of these the plan may be used.
 IN_FORCE = frozenset({Status.ACTIVE, Status.TRIALING, *OWING})
@@ -34,6 +36,13 @@ def plan_in_force(billing: BillingAccount, at: datetime) -> Plan:
     if is_bought(billing) and not is_past_grace(billing, at):
         return PLANS[billing.plan]
     return TEAM if is_on_trial(billing, at) else FREE
+
+
+def members_of_plan(account_id: int) -> int | None:
+    """Return how many members the account may have; None is as many as it likes."""
+    if not client.is_on():
+        return None
+    return plan_in_force(standing_of(account_id), clock.now()).members
 
 
 def is_bought(billing: BillingAccount) -> bool:

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from accounts import audit
 from accounts.models import Account
+from billing.errors import StripeUnavailable
 from billing.models import AtLimit, BillingAccount, Overage
 from billing.plans import CURRENCY, PLANS, Plan
 from billing.quotas import Usage, month_of, usage_of
@@ -35,7 +36,10 @@ def look_at_due() -> int:
     for account_id in accounts:
         leased_until = clock.now() + LEASE
         due.lease(COUNTED, account_id, leased_until)
-        look(account_id)
+        try:
+            look(account_id)
+        except StripeUnavailable:
+            continue  # the lease brings it back
         due.postpone(COUNTED, account_id, leased_until=leased_until, until=next_look(account_id))
     return len(accounts)
 

@@ -5,13 +5,18 @@ from datetime import timedelta
 import pytest
 import stripe
 from django.core import mail
+from django.test import Client
 
+from accounts.limits import member_limit
+from accounts.models import Membership, User
+from accounts.services import close_account
 from billing.models import BillingAccount, Invoice
 from billing.plans import BUSINESS
 from billing.services import changes, failure
+from billing.stripe import client as stripe_client
 from llmcost import clock, outbox
 from llmcost.tenancy.context import tenant
-from tests.billing.shop.conftest import ASKS_ALWAYS, FAILS_LATER, PAYS
+from tests.billing.shop.conftest import ASKS_ALWAYS, FAILS_LATER, PASSWORD, PAYS
 
 
 @pytest.fixture
@@ -169,6 +174,55 @@ def test_a_closed_account_ends_its_subscription_once(subscriber):
     current = stripe.Subscription.retrieve(subscriber.billing.stripe_subscription_id)
     assert current.status == "canceled"
     assert subscriber.acts.count("billing.plan_ended") == 1
+
+
+def test_closing_the_account_ends_its_subscription_also_when_stripe_was_away(
+    subscriber, settings, monkeypatch
+):
+    here = settings.STRIPE_API_HOST
+    with tenant(subscriber.account.pk):
+        close_account(subscriber.account.pk, by=subscriber.company.owner)
+    settings.STRIPE_API_HOST = "http://127.0.0.1:9"
+    monkeypatch.setattr(stripe_client, "RETRIES", 0)
+    stripe_client.api.cache_clear()
+    changes.end_closed()
+    still = subscriber.billing.status
+    settings.STRIPE_API_HOST = here
+    stripe_client.api.cache_clear()
+    later = clock.now() + timedelta(minutes=6)
+    monkeypatch.setattr(clock, "now", lambda: later)
+
+    changes.end_closed()
+
+    assert (still, subscriber.billing.status) == ("active", "canceled")
+    assert subscriber.acts[-1] == "billing.plan_ended"
+
+
+# --- Who may ---------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("role", "sees", "pays"),
+    [("admin", 200, 403), ("billing", 200, 302), ("member", 403, 403), ("read_only", 403, 403)],
+)
+def test_each_role_sees_and_pays_as_the_table_of_rights_says(subscriber, role, sees, pays):
+    with tenant(subscriber.account.pk):
+        other = User.objects.create_user(f"{role}@acme.example", PASSWORD, name=role)
+        other.emailaddress_set.create(email=other.email, verified=True, primary=True)
+        Membership.objects.create(account=subscriber.account, user=other, role=role)
+    client = Client()
+    client.post("/login/", {"login": other.email, "password": PASSWORD})
+
+    assert client.get("/account/billing/").status_code == sees
+    assert client.post("/account/billing/resumption/").status_code == pays
+
+
+def test_the_plan_says_how_many_members_there_may_be(subscriber):
+    with tenant(subscriber.account.pk):
+        on_team = member_limit(subscriber.account.pk)
+    subscriber.change("business")
+    with tenant(subscriber.account.pk):
+        on_business = member_limit(subscriber.account.pk)
+
+    assert (on_team, on_business) == (10, None)
 
 
 # --- A payment that fails --------------------------------------------------------------------
