@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 import stripe
 from django.core import mail
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from billing.models import Overage
@@ -131,6 +131,27 @@ def test_the_limit_costs_ingest_no_statement(acme, api):
         return [one for one in found if not re.match("SAVEPOINT|RELEASE|BEGIN|COMMIT", one["sql"])]
 
     assert len(of_ours(limited)) == len(of_ours(without))
+
+
+def turns_taken(api, company):
+    """How many turns a request takes, by the locks that it leaves to its transaction."""
+    with transaction.atomic():
+        send(api, company, batch(1))
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+            )
+            return cursor.fetchone()[0]
+
+
+def test_turns_are_taken_near_the_limit_only(acme, api):
+    quota.stop_at(acme.account.pk, 2_000_000)
+    far = turns_taken(api, acme)
+    set_calls(acme, quota.month_of(clock.now()), 1_400_000)
+
+    near = turns_taken(api, acme)
+
+    assert (far, near) == (0, 1)
 
 
 def test_many_at_once_pass_the_limit_by_less_than_one_request(committed, api):
