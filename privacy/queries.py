@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Sum
 
 from accounts.models import Account, Membership, User
 from events.reports import run
 from events.reports.query import UsageQuery
 from llmcost import clock
-from privacy.models import DataRequest, Referral
+from privacy.models import DataRequest, Referral, UseCount, VisitorCount
 from projects.models import Project
 
 
@@ -55,3 +55,25 @@ def own_requests(user: User) -> QuerySet[DataRequest]:
 def referrals_of(account_id: int) -> QuerySet[Referral]:
     """Return the requests of its end users that we passed on to an account, the newest first."""
     return Referral.objects.filter(account_id=account_id).order_by("-pk")
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What was viewed and used on the last days."""
+
+    days: int
+    names: list[dict[str, object]]
+    visitors: list[VisitorCount]
+
+
+def use_of_days(days: int) -> Use:
+    """Count views and uses by route, the most frequent first, and the visitors of each day."""
+    since = clock.now().date() - timedelta(days=days)
+    names = (
+        UseCount.objects.filter(day__gt=since)
+        .values("kind", "name")
+        .annotate(total=Sum("times"))
+        .order_by("-total", "name")
+    )
+    visitors = VisitorCount.objects.filter(day__gt=since).order_by("-day")
+    return Use(days, list(names), list(visitors))
