@@ -371,3 +371,19 @@ def test_the_web_role_does_not_see_whose_customer_somebody_is(acme, globex):
     with paying_customer("cus_1"), connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM billing_account")
         assert cursor.fetchone() == (0,)
+
+
+def test_stripe_away_holds_up_nobody_who_is_not_paying(acme, api, at_stripe):
+    record(acme.account.pk, objects.customer(), objects.subscription())
+    at_stripe.is_down = True
+    person = Client()
+
+    answers = [
+        person.post("/login/", {"login": acme.owner.email, "password": "correct horse battery"}),
+        person.get("/app/", follow=True),
+        api(acme.key, "POST", "/v1/events", {"model": "m", "input_tokens": 1, "output_tokens": 1}),
+        api(acme.key, "GET", "/v1/usage?from=2026-11-01&to=2026-12-01"),
+    ]
+
+    assert [answer.status_code for answer in answers] == [302, 200, 200, 200]
+    assert at_stripe.asked == []
