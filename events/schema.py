@@ -29,7 +29,10 @@ _REJECTION = {
     "type": "object",
     "properties": {
         "index": {"type": "integer", "description": "Place in the request, from 0."},
-        "code": {"type": "string", "enum": ["invalid_field", "content_not_accepted"]},
+        "code": {
+            "type": "string",
+            "enum": ["invalid_field", "content_not_accepted", "user_erased"],
+        },
         "field": {"type": "string", "nullable": True},
         "message": {"type": "string"},
     },

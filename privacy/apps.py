@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 from django.apps import AppConfig
@@ -17,6 +18,7 @@ class PrivacyConfig(AppConfig):
             account_opened,
             account_reopened,
         )
+        from events.ingest import erased_users  # noqa: PLC0415 - likewise
         from llmcost.web.health import add_check, add_report  # noqa: PLC0415 - likewise
         from privacy import report  # noqa: PLC0415 - likewise
         from privacy.policy.acceptance import record_acceptance  # noqa: PLC0415 - likewise
@@ -28,6 +30,7 @@ class PrivacyConfig(AppConfig):
         account_closed.connect(_plan_purge, dispatch_uid="privacy.purge")
         account_reopened.connect(_cancel_purge, dispatch_uid="privacy.purge.cancelled")
         erasing.connect(_shred_exports, dispatch_uid="privacy.exports")
+        erased_users.ask(_refused_in)
         add_check("erasures", _erasures)
         add_report("privacy", report.states)
 
@@ -48,6 +51,12 @@ def _shred_exports(account_id: int, **_signal: Any) -> None:
     from privacy.exports.services import shred_all  # noqa: PLC0415 - needs the app registry
 
     shred_all(account_id)
+
+
+def _refused_in(account_id: int, project_id: int) -> Callable[[str], bool] | None:
+    from privacy.refusals import refused_in  # noqa: PLC0415 - needs the app registry
+
+    return refused_in(account_id, project_id)
 
 
 def _erasures() -> str:

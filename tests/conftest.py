@@ -52,13 +52,14 @@ def django_db_setup(database_name: str, django_db_blocker: Any) -> None:
 @pytest.fixture(autouse=True)
 def _forgetful() -> Iterator[None]:
     """What a process remembers (keys, rates, buckets) belongs to one test."""
-    from events.ingest import store
+    from events.ingest import erased_users, store
     from llmcost.api import throttle
     from privacy.analytics import counter
     from projects.keys import partners, resolve
 
     counter.forget()
     resolve.forget()
+    erased_users.forget()
     partners.forget()
     throttle._buckets.clear()
     store._known_rates.clear()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from django.db import IntegrityError, connection
 
-from events.ingest import quota
+from events.ingest import erased_users, quota
 from events.ingest.store import NO_PARTITION, store
 from events.ingest.validate import Rejection, validate
 from events.ingest.wire import Call
@@ -32,7 +32,7 @@ def ingest(account_id: int, project_id: int, body: bytes) -> Outcome:
     Raises MalformedJson, TooLarge or QuotaExceeded for the request as a whole.
     """
     now = clock.now()
-    batch = validate(body, now)
+    batch = validate(body, now, erased_users.refused_in(account_id, project_id))
     prices = [price(event) for event in batch.events]
     accepted = _store(account_id, project_id, batch.events, prices) if batch.events else 0
     if batch.events and not accepted:

@@ -8,7 +8,7 @@ message repeats a value.
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import msgspec
 
-from events.ingest import identity
+from events.ingest import erased_users, identity
 from events.ingest.decode import split_events, split_fields, whole_batch
 from events.ingest.wire import (
     CONTENT,
@@ -109,9 +109,10 @@ class _Refused(Exception):
         self.code, self.name, self.message = code, name, message
 
 
-def validate(body: bytes, now: datetime) -> Batch:
+def validate(body: bytes, now: datetime, is_erased: Callable[[str], bool] | None = None) -> Batch:
     """Check each event by itself; times and ids that are missing are filled in.
 
+    `is_erased` tells the user ids whose calls are not taken any more, if there are any.
     Raises MalformedJson or TooLarge for the request as a whole.
     """
     batch = Batch()
@@ -122,10 +123,18 @@ def validate(body: bytes, now: datetime) -> Batch:
     for index, sent in enumerate(split_events(body) if events is None else events):
         try:
             event = sent if isinstance(sent, Event) else _read(sent, batch, careful=careful)
-            batch.events.append(_settle(event, limits))
+            call = _settle(event, limits)
+            if is_erased is not None:
+                _refuse_erased(call, is_erased)
+            batch.events.append(call)
         except _Refused as refused:
             batch.rejected.append(Rejection(index, refused.code, refused.name, refused.message))
     return batch
+
+
+def _refuse_erased(call: Call, is_erased: Callable[[str], bool]) -> None:
+    if call.user_id is not None and is_erased(call.user_id):
+        raise _Refused(erased_users.CODE, "user_id", erased_users.MESSAGE)
 
 
 def _calls_for_care(body: bytes) -> bool:

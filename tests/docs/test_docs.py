@@ -35,7 +35,8 @@ def test_every_field_is_in_the_api_page(name):
 
 
 @pytest.mark.parametrize(
-    "code", sorted({*CODES, "invalid_field", "content_not_accepted", "unknown_field"})
+    "code",
+    sorted({*CODES, "invalid_field", "content_not_accepted", "unknown_field", "user_erased"}),
 )
 def test_every_error_code_is_in_the_api_page(code):
     assert code in (ROOT / "docs/api.md").read_text()

@@ -11,10 +11,11 @@ from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from events.ingest import erased_users
 from events.rollups.fold import fold
 from llmcost.tenancy.context import tenant
 from privacy import erasure, receipts, tombstones
-from privacy.models import Erasure, Receipt
+from privacy.models import Erasure, Receipt, RefusedUser
 from projects.models import ApiKey, Project, Scope
 from projects.services import issue_key, open_project
 from tests import database
@@ -225,6 +226,21 @@ def test_an_erasure_that_dies_between_batches_goes_on_where_it_stopped(firm, mon
     assert erasure.carry_out(asked) is True
     with tenant(firm.account.pk):
         assert Erasure.objects.get().counts == {"events_event": 7}
+
+
+def test_later_calls_of_an_erased_user_are_refused_if_so_asked_and_only_they(firm):
+    post(firm.key, {**CALL, "user_id": "CANARY"})
+    assert erasure.carry_out(ask(firm, "CANARY", refuse_later=True)) is True
+    erased_users.forget()  # as after some seconds
+
+    answer = post(firm.key, {**CALL, "user_id": "other"}, {**CALL, "user_id": "CANARY"}, CALL)
+
+    assert answer["accepted"] == 2
+    assert answer["rejected"] == [
+        {"index": 1, "code": "user_erased", "field": "user_id", "message": erased_users.MESSAGE}
+    ]
+    with tenant(firm.account.pk):
+        assert "CANARY" not in RefusedUser.objects.get().user_ref
 
 
 # --- Spans and projects ----------------------------------------------------------------------
