@@ -21,6 +21,7 @@ from llmcost.errors import NotFound, answer
 from llmcost.tenancy.context import support_staff
 
 View = Callable[..., HttpResponse]
+Warn = Callable[[HttpRequest], str]
 # Recovery codes stand in for these when a device is lost; alone they are no second factor.
 SECOND_FACTORS = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
 
@@ -29,6 +30,8 @@ class StaffSite(admin.AdminSite):
     """The admin for our staff. Sign-in is the product's own, so that its limits hold here."""
 
     site_header = site_title = "LLM Cost Tracker support"
+    # What apps want said to whoever comes in: each returns a sentence, or nothing.
+    warnings: list[Warn] = []
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
         """Take our own read-only pages; what third-party apps offer is not for support.
@@ -44,7 +47,7 @@ class StaffSite(admin.AdminSite):
     def get_urls(self) -> list[Any]:
         """The way in, and the addresses of each registered page; nothing else of Django's admin."""
         urls: list[Any] = [
-            path("", self.admin_view(self.index), name="index"),
+            path("", self.act_view(self.index), name="index"),
             path("login/", self.login, name="login"),
         ]
         for page in self._registry.values():
@@ -53,7 +56,10 @@ class StaffSite(admin.AdminSite):
         return urls
 
     def index(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Lead to the accounts, where work begins."""
+        """Lead to the accounts, where work begins, with what should be looked at first."""
+        for warn in self.warnings:
+            if said := warn(request):
+                messages.warning(request, said)
         return redirect("admin:accounts_account_changelist")
 
     def has_permission(self, request: HttpRequest) -> bool:

@@ -1,16 +1,20 @@
 """What we hold of payment: billing records, and Stripe's objects cut down to ids and amounts."""
 
 from llmcost.inventory import (
+    HELD_BY,
     Basis,
     Category,
     Declared,
     Inventory,
+    Recipient,
     Retention,
     Subject,
     columns,
     technical,
 )
 
+# Stripe has what it tells us.
+_AT_STRIPE = (*HELD_BY, Recipient.STRIPE)
 _PLAN = Declared(
     Category.SETTING,
     Subject.CUSTOMER,
@@ -24,6 +28,7 @@ _CARD = Declared(
     "last four digits of the card and billing address, for the customer's records",
     Basis.CONTRACT,
     Retention.ACCOUNT,
+    _AT_STRIPE,
 )
 _RECORD = Declared(
     Category.PAYMENT,
@@ -31,6 +36,7 @@ _RECORD = Declared(
     "invoices, as tax law wants them kept",
     Basis.LEGAL_DUTY,
     Retention.BILLING,
+    _AT_STRIPE,
 )
 _MIRROR = Declared(
     Category.PAYMENT,
@@ -39,6 +45,7 @@ _MIRROR = Declared(
     " billing address",
     Basis.CONTRACT,
     Retention.ACCOUNT,
+    _AT_STRIPE,
 )
 _MIRROR_COLUMNS = """
     account_id ach_credit_transfer action active amount api_version application

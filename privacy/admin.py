@@ -308,3 +308,14 @@ class PromisesAdmin(PrivacyAdmin):
     def use(self, request: HttpRequest) -> HttpResponse:
         """GET …/use/: page views and features used in the last thirty days."""
         return self.page(request, "privacy/admin/use.html", use=use_of_days(30))
+
+
+def _broken_promises(request: HttpRequest) -> str:
+    """Say on the admin's front page which promises do not hold now."""
+    if Power.READ_REQUESTS not in request.powers:
+        return ""
+    broken = [line.name for line in report.report() if not line.holds]
+    return f"Does not hold (see Promises): {'; '.join(broken)}." if broken else ""
+
+
+admin.site.warnings.append(_broken_promises)

@@ -22,6 +22,7 @@ from privacy.models import (
 )
 from privacy.policy.publication import unpublished
 from privacy.policy.subprocessors import processors
+from privacy.receipts import broken_links
 from privacy.report import Outcome, promise
 from privacy.requests.services import WITH_US, days_left
 
@@ -98,6 +99,11 @@ def processors_named() -> Outcome:
 def purged() -> Outcome:
     late = Purge.objects.filter(done_at=None, due_at__lt=clock.now() - DAYS_LATE).count()
     return Outcome(not late, f"{late} late, {Purge.objects.filter(done_at=None).count()} planned")
+
+
+@promise(12, "receipts of deletions are unbroken")
+def receipts_sound() -> Outcome:
+    return _none([str(number) for number in broken_links()], "broken")
 
 
 @promise(13, "row security is forced on every table of a customer")

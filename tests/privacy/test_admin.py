@@ -175,6 +175,18 @@ def test_the_report_the_record_and_the_use(officer):
     assert "Nothing is counted yet" in use
 
 
+def test_the_front_page_says_which_promise_is_broken(officer, asked):
+    publication.publish()
+    assert "Does not hold" not in officer.client.get("/admin/", follow=True).content.decode()
+
+    DataRequest.objects.update(due_at=datetime.now(UTC) - timedelta(days=1))
+    page = officer.client.get("/admin/", follow=True).content.decode()
+    finance = employ("fay@finance.example", "Fay", "finance")
+
+    assert "Does not hold (see Promises): requests are answered in time." in page
+    assert "Does not hold" not in finance.client.get("/admin/", follow=True).content.decode()
+
+
 @pytest.mark.parametrize("name", ["nothing", "answer"])
 def test_what_is_not_there_is_not_found(officer, asked, name):
     assert officer.client.get(f"{QUEUE}{asked.pk}/acts/{name}/").status_code == 404
