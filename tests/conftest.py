@@ -17,6 +17,7 @@ from django.db import connections
 from django.test import Client
 
 from tests import database
+from tests.marks import found_in
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -24,6 +25,16 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         database.server().start()
         database.make_template()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End the whole suite with a search of all that it has left for marked prompts."""
+    if hasattr(session.config, "workerinput"):
+        return
+    left = found_in(database.DATA)
+    if left:
+        sys.stderr.write(f"\nA marked prompt is in {', '.join(map(str, left))}\n")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
