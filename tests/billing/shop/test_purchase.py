@@ -53,6 +53,18 @@ def test_the_invoice_is_there_and_opens_at_stripe(subscriber):
     assert answer["Location"].startswith(subscriber.local.url)
 
 
+def test_the_invoice_of_another_company_is_not_there(subscriber, globex, local_stripe):
+    with tenant(subscriber.account.pk):
+        [invoice] = Invoice.objects.filter(account_id=subscriber.account.pk)
+    stranger = Buyer(globex, local_stripe)
+    stranger.buy("team")
+
+    foreign = stranger.look(f"invoices/{invoice.stripe_id}/")
+    nobodys = stranger.look("invoices/in_nobodys/")
+
+    assert [foreign.status_code, nobodys.status_code] == [404, 404]
+
+
 def test_a_declined_card_buys_nothing(buyer):
     answer = buyer.buy("team", DECLINED)
 
