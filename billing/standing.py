@@ -6,10 +6,12 @@ from whatever Stripe answers.
 
 from datetime import datetime, timedelta
 
+from django.conf import settings
+
 from accounts import audit
 from accounts.models import Account, User
 from billing.models import BillingAccount, Status
-from billing.plans import FREE, PLANS, TEAM, Plan
+from billing.plans import FREE, PLANS, SELF_HOSTED, TEAM, Plan
 from billing.stripe import client
 from billing.stripe.record import OWING
 from llmcost import clock
@@ -32,7 +34,12 @@ def row_of(account_id: int) -> BillingAccount:
 
 
 def plan_in_force(billing: BillingAccount, at: datetime) -> Plan:
-    """Return the plan that the account may use at this moment."""
+    """Return the plan that the account may use at this moment.
+
+    Where a company runs this for itself there is nothing to buy and no limit.
+    """
+    if settings.SELF_HOSTED:
+        return SELF_HOSTED
     if is_bought(billing) and not is_past_grace(billing, at):
         return PLANS[billing.plan]
     return TEAM if is_on_trial(billing, at) else FREE

@@ -383,7 +383,7 @@ STRIPE_CSP = {
     "connect-src": ["https://api.stripe.com"],
 }
 LOCAL_STRIPE = False
-if LOCAL_MODE and not STRIPE_SECRET_KEY and (_local := local_stripe_url(DATA_DIR)):
+if LOCAL_MODE and not (SELF_HOSTED or STRIPE_SECRET_KEY) and (_local := local_stripe_url(DATA_DIR)):
     # The Stripe that `make up` runs beside us; its keys only have to look like keys.
     LOCAL_STRIPE = True
     STRIPE_API_HOST = _local

@@ -1,7 +1,7 @@
 """Template tags and filters of the design system.
 
-`{% load ui %}` gives the tags icon, brand, sign_up_is_open, nav_item, amount, change, field, check,
-form_errors and local_mail_hint, and the filters money, money_exact, short and count.
+`{% load ui %}` gives the tags icon, brand, sign_up_is_open, sells_plans, nav_item, amount, change,
+field, check, form_errors and local_mail_hint, and the filters money, money_exact, short and count.
 """
 
 from typing import Any
@@ -44,6 +44,12 @@ def icon(name: str) -> SafeString:
 @register.simple_tag
 def sign_up_is_open() -> bool:
     """Say whether anybody may open an account here."""
+    return not settings.SELF_HOSTED
+
+
+@register.simple_tag
+def sells_plans() -> bool:
+    """Say whether there is anything to buy here."""
     return not settings.SELF_HOSTED
 
 

@@ -3,5 +3,7 @@
 `sending` is their side of it, `receiving` ours.
 """
 
-# What may be asked for; the names of billing's plans.
-PLANS = ("free", "team", "business", "self_hosted")
+from billing import plans
+
+# What may be asked for.
+PLANS = tuple(plans.PLANS)

@@ -10,6 +10,8 @@ from django.db import connection
 from django.test import Client
 
 from accounts.models import Account, Membership, Role, User
+from billing.standing import plan_in_force, standing_of
+from llmcost import clock
 from llmcost.models import OutgoingMail
 from llmcost.tenancy.context import signed_in, tenant
 
@@ -62,6 +64,16 @@ def test_who_is_invited_comes_in(self_hosted, acme, client):
 
     bob = User.objects.get(email="bob@acme.example")
     assert bob.accepted_policy_version  # which the form has asked for
+
+
+def test_nothing_is_sold_and_nothing_is_limited(self_hosted, acme):
+    assert acme.client.get("/account/billing/").status_code == 404
+    assert acme.client.post("/account/billing/trial/").status_code == 404
+    assert "/account/billing/" not in acme.client.get("/app/", follow=True).content.decode()
+
+    with tenant(acme.account.pk):
+        plan = plan_in_force(standing_of(acme.account.pk), clock.now())
+    assert (plan.events, plan.members, plan.history_days) == (None, None, None)
 
 
 def test_the_service_takes_sign_ups(client):
