@@ -42,6 +42,7 @@ ACTIONS: Mapping[str, str] = {
     "account.closed_under_16": "closed the account: its only member was under 16",
     "account.purge_asked": "asked that all of it be deleted at once",
     "data.person_exported": "downloaded what is held about them",
+    "data.retention_set": "set how long calls are kept",
     "data.imported": "read an export in",
     "data.export_asked": "asked for an export of everything",
     "data.export_downloaded": "downloaded an export",

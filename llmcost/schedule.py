@@ -44,6 +44,7 @@ EVERY: Mapping[str, int] = {
     "llmcost.tasks.send_mails": 10,
     "privacy.tasks.erase_due": 10,
     "privacy.tasks.export_due": 10,
+    "privacy.tasks.delete_old": 60,
     "privacy.tasks.purge_due": 300,
     "llmcost.tasks.forget_mails": 86_400,
     "privacy.tasks.publish_policies": 3_600,

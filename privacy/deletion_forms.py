@@ -29,6 +29,29 @@ class ConfirmForm(forms.Form):
         return word
 
 
+class RetentionForm(forms.Form):
+    """How long each project keeps its calls; empty: as long as the account lives."""
+
+    def __init__(self, *args: Any, projects: list[Project], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._projects = projects
+        for project in projects:
+            self.fields[project.slug] = forms.IntegerField(
+                label=f"{project.name}: days",
+                required=False,
+                min_value=1,
+                max_value=36_500,
+                initial=project.retention_days,
+                help_text="Empty: for as long as the account is there.",
+            )
+
+    @property
+    def changes(self) -> list[tuple[Project, int | None]]:
+        """Each project whose days are others now, with them."""
+        chosen = [(project, self.cleaned_data[project.slug]) for project in self._projects]
+        return [(project, days) for project, days in chosen if days != project.retention_days]
+
+
 class _OfProject(forms.Form):
     """A form about one of the account's projects, whose erasure is confirmed by a typed word."""
 

@@ -12,9 +12,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.access import member_page
 from accounts.rights import Right
 from llmcost.errors import AppError, NotFound
-from privacy import erasure, purge, receipts
+from privacy import erasure, purge, receipts, retention
 from privacy.deletion_api import receipt_json
-from privacy.deletion_forms import ConfirmForm, DeleteSpanForm, EraseUserForm
+from privacy.deletion_forms import ConfirmForm, DeleteSpanForm, EraseUserForm, RetentionForm
 from privacy.models import Erasure
 from projects.access import projects_of
 
@@ -71,6 +71,22 @@ def delete_span(request: HttpRequest) -> HttpResponse:
         form.add_error(None, refused.message)
         return _page(request, "delete_span", form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     return _asked(request)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@member_page(Right.ERASE_DATA, fresh=True)
+def keep_shorter(request: HttpRequest) -> HttpResponse:
+    """GET, POST /account/data/retention/"""
+    form = RetentionForm(request.POST or None, projects=list(projects_of(request)))
+    if request.method != "POST":
+        return _page(request, "retention", form)
+    if not form.is_valid():
+        return _page(request, "retention", form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    for project, days in form.changes:
+        retention.set_retention(project, days, by=request.user)
+    messages.success(request, "Saved. What is older is deleted from tonight on.")
+    return redirect("privacy:data")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

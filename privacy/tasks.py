@@ -5,7 +5,7 @@ import logging
 from celery import shared_task
 
 from llmcost import clock
-from privacy import erasure, purge
+from privacy import erasure, purge, retention
 from privacy.analytics import counter
 from privacy.correspondence import services as correspondence
 from privacy.exports import services as exports
@@ -60,6 +60,12 @@ def erase_due() -> None:
 def export_due() -> None:
     """Write the exports that were asked for, and shred those whose days are over."""
     exports.export_due()
+
+
+@shared_task(name="privacy.tasks.delete_old")
+def delete_old() -> None:
+    """Delete the calls that are older than their projects keep them."""
+    retention.delete_old()
 
 
 @shared_task(name="privacy.tasks.purge_due")

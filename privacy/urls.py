@@ -29,6 +29,7 @@ urlpatterns = [
     path("account/data/exports/<uuid:export>.zip", exports.download, name="export_file"),
     path("account/data/about-me.json", exports.about_me, name="about_me"),
     path("account/data/erase/", deletion_views.erase_user, name="erase_user"),
+    path("account/data/retention/", deletion_views.keep_shorter, name="retention"),
     path("account/data/delete/", deletion_views.delete_span, name="delete_span"),
     path("account/data/delete-account/", deletion_views.delete_account, name="delete_account"),
     path("account/data/deletions/", deletion_views.deletions, name="deletions"),

@@ -25,8 +25,15 @@ class Project(models.Model):
         null=True, help_text="Takes in nothing from then on; what it holds can be read."
     )
 
+    retention_days = models.PositiveIntegerField(
+        null=True, help_text="Calls older than this are deleted each night; none: kept."
+    )
+
     class Meta:
         constraints = [
+            models.CheckConstraint(
+                name="project_retention_positive", condition=Q(retention_days__gte=1)
+            ),
             models.UniqueConstraint(name="project_slug_once", fields=["account", "slug"]),
             # What keys refer to, so that no key can point at another account's project.
             models.UniqueConstraint(name="project_of_account", fields=["account", "id"]),

@@ -9,7 +9,7 @@ def _customer(category: Category, purpose: str) -> Declared:
 
 INVENTORY: Inventory = {
     "projects_project": columns(
-        "id account_id slug name timezone created_at archived_at",
+        "id account_id slug name timezone created_at archived_at retention_days",
         _customer(Category.SETTING, "what calls are counted under"),
     ),
     "projects_apikey": {

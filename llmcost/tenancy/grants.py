@@ -41,7 +41,8 @@ STAFF_READS: dict[str, list[str]] = {
     "accounts_user": ["id", "email", "name", "is_active", "is_staff", "last_login", "joined_at"],
     "account_emailaddress": ["id", "user_id", "email", "verified"],
     "projects_project": [
-        *("id", "account_id", "slug", "name", "timezone", "created_at", "archived_at")
+        *("id", "account_id", "slug", "name", "timezone", "created_at", "archived_at"),
+        "retention_days",
     ],
     "projects_apikey": [
         *("id", "account_id", "project_id", "name", "hint", "scopes", "created_at"),

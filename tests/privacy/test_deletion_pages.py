@@ -10,10 +10,11 @@ from django.test import Client
 
 from accounts.models import Membership, Role, User
 from accounts.services import close_account, reopen_account
+from events.rollups.fold import fold
 from llmcost import clock
 from llmcost.models import DueWork
 from llmcost.tenancy.context import tenant
-from privacy import erasure, purge
+from privacy import erasure, purge, retention
 from privacy.models import Erasure, Purge
 from projects.models import Scope
 from projects.services import issue_key
@@ -230,3 +231,28 @@ def test_closing_fixes_the_date_and_reopening_clears_it(firm):
 
     assert not Purge.objects.exists()
     assert not DueWork.objects.filter(kind=purge.PURGE).exists()
+
+
+def test_a_project_keeps_its_calls_for_as_long_as_its_owner_says(firm):
+    now = clock.now()
+    for days in (100, 31, 29, 0):
+        post(
+            firm.key,
+            {**CALL, "created_at": (now - timedelta(days=days)).isoformat(), "user_id": "u"},
+        )
+    fold(firm.account.pk)
+    page = "/account/data/retention/"
+    assert firm.client.post(page, {firm.project.slug: "0"}).status_code == 422
+    assert retention.delete_old() == 0
+
+    assert firm.client.post(page, {firm.project.slug: "30"}).status_code == 302
+    assert retention.delete_old() == 2
+    assert retention.delete_old() == 0
+
+    assert [row["calls"] for row in usage(firm.key)] == [2]
+    assert [row["calls"] for row in usage(firm.key, group_by="user_id")] == [2]
+    assert 'value="30"' in firm.client.get(page).content.decode()
+    assert firm.client.post(page, {firm.project.slug: ""}).status_code == 302
+    with tenant(firm.account.pk):
+        firm.project.refresh_from_db()
+        assert firm.project.retention_days is None

@@ -1,0 +1,71 @@
+"""Keeping calls for a shorter time than the account lives, project by project.
+
+Each night what is older than a project keeps is deleted in batches, from the sums as well. It is
+the customer's standing order, so it has a line in the audit trail when it is set and no receipt
+each night.
+"""
+
+import logging
+from datetime import datetime, timedelta
+
+from accounts import audit
+from accounts.models import User
+from events import erasure
+from events.erasure import Selection
+from llmcost import clock
+from llmcost.tenancy import due
+from llmcost.tenancy.context import tenant
+from projects.models import Project
+
+logger = logging.getLogger(__name__)
+
+RETAIN = "retain"
+EVERY, LEASE, CHUNK = timedelta(days=1), timedelta(minutes=5), timedelta(seconds=90)
+
+
+def set_retention(project: Project, days: int | None, *, by: User) -> None:
+    """Keep a project's calls for so many days, or for as long as the account lives."""
+    Project.objects.filter(account_id=project.account_id, pk=project.pk).update(retention_days=days)
+    audit.record(project.account_id, "data.retention_set", by=by, subject=project.slug, days=days)
+    due.schedule(RETAIN, project.account_id, clock.now())
+
+
+def delete_old() -> int:
+    """Delete what is older than its project keeps, for at most CHUNK; return how many calls."""
+    ends = clock.now() + CHUNK
+    gone = 0
+    for account_id in due.accounts_due(RETAIN, clock.now()):
+        leased_until = clock.now() + LEASE
+        due.lease(RETAIN, account_id, leased_until)
+        with tenant(account_id):
+            limited = list(
+                Project.objects.filter(account_id=account_id, retention_days__isnull=False)
+            )
+        for project in limited:
+            gone += _delete_old_of(project, ends)
+            if clock.now() >= ends:
+                due.schedule(RETAIN, account_id, clock.now())
+                return gone
+        due.postpone(RETAIN, account_id, leased_until=leased_until, until=clock.now() + EVERY)
+    return gone
+
+
+def _delete_old_of(project: Project, ends: datetime) -> int:
+    now = clock.now()
+    old = Selection(
+        account_id=project.account_id,
+        project_id=project.pk,
+        received_until=now,
+        end=now - timedelta(days=project.retention_days or 0),
+    )
+    gone = 0
+    while clock.now() < ends:
+        with tenant(project.account_id):
+            batch = erasure.erase_batch(old)
+        gone += batch
+        if not batch:
+            break
+    if gone:
+        erasure.settle(old)
+        logger.info("old_calls_deleted", extra={"project": project.pk, "calls": gone})
+    return gone
