@@ -38,7 +38,8 @@ PUBLIC = [
 SIGNED_IN = [
     "/app/?range=30d", "/app/?range=24h", "/app/?range=7d", "/app/prod/start/", "/app/prod/keys/",
     "/app/?range=30d&filter.feature=" + "x" * 200, "/account/data/", "/account/data/requests/",
-    "/account/billing/", "/account/billing/address/",
+    "/account/billing/", "/account/billing/address/", "/account/team/", "/account/team/ownership/",
+    "/account/audit/", "/account/projects/", "/app/prod/settings/", "/account/close/",
 ]  # fmt: skip
 WIDTHS = [360, 390, 1440]
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
