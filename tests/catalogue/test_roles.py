@@ -102,6 +102,7 @@ def team(acme):
         "key_id": acme.key_row.pk,
         "member": membership.pk,
         "invitation": invitation.pk,
+        "export": "0190a8a8-0000-7000-8000-000000000000",
     }
 
 
