@@ -1,5 +1,6 @@
 """A person's own pages: profile, second factors, sessions, and proving it is still them."""
 
+import json
 import re
 import time
 from datetime import timedelta
@@ -10,7 +11,9 @@ from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from cryptography.fernet import Fernet
 from django.core import mail
 from django.core.cache import cache
+from django.template.loader import get_template
 from django.test import Client
+from django.urls import get_resolver, reverse
 
 from accounts.models import AuditEvent, Session, User
 from llmcost.tenancy.context import tenant
@@ -436,3 +439,101 @@ def test_a_person_in_two_accounts_is_in_both_trails(acme, globex):
     enter()
 
     assert [trail(company)[-1][0] for company in (acme, globex)] == ["member.signed_in"] * 2
+
+
+# --- Limits, and pages of our own design everywhere ------------------------------------------
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/account/", 10),
+        ("/account/password/", 5),
+        ("/account/email/", 10),
+        ("/account/security/sessions/end/", 10),
+    ],
+)
+def test_a_form_sent_too_often_is_refused(acme, path, allowed):
+    form = {"action_add": "", "email": "not an address"}
+    answers = [acme.client.post(path, form).status_code for _ in range(allowed + 1)]
+
+    assert 429 not in answers[:allowed]
+    assert answers[allowed] == 429
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"), [("/login/sso/", 30), ("/login/passkey/", 10), ("/login/google/", 30)]
+)
+def test_a_visitor_who_tries_too_often_is_refused(client, path, allowed):
+    answers = [client.post(path, {"email": "x@y.example"}).status_code for _ in range(allowed + 1)]
+
+    assert 429 not in answers[:allowed]
+    assert answers[allowed] == 429
+
+
+def test_a_new_password_by_mail_does_not_pass_the_second_factor(acme, app):
+    visitor = Client()
+    visitor.post("/password/reset/", {"email": "alice@acme.example"})
+    link = re.search(r"http://127\.0\.0\.1:8000(/password/reset/key/\S+)", mail.outbox[-1].body)[1]
+    form = visitor.get(link, follow=True)
+    visitor.post(form.redirect_chain[-1][0], {"password1": NEW_PASSWORD})
+
+    assert visitor.get("/account/").status_code == 302
+    assert enter(password=NEW_PASSWORD)[1]["Location"] == "/login/second-factor/"
+
+
+def test_a_passkey_nobody_knows_answers_alike_whoever_it_names(client, acme):
+    from allauth.account.utils import user_pk_to_url_str
+    from fido2.utils import websafe_encode
+
+    answers = []
+    for handle in (user_pk_to_url_str(acme.owner), "zzzzzz"):
+        client.get("/login/passkey/", HTTP_ACCEPT="application/json")
+        credential = {
+            "id": "AAAA", "rawId": "AAAA", "type": "public-key", "clientExtensionResults": {},
+            "response": {
+                "clientDataJSON": "e30", "authenticatorData": websafe_encode(bytes(37)),
+                "signature": "AAAA", "userHandle": websafe_encode(handle.encode()),
+            },
+        }  # fmt: skip
+        answer = client.post("/login/passkey/", {"credential": json.dumps(credential)})
+        text = client.get(answer["Location"]).content.decode()
+        answers.append((answer.status_code, answer["Location"], "This did not match." in text))
+
+    assert answers == [(302, "/login/", True)] * 2
+
+
+ALLAUTH = re.compile(r"^(account|mfa|socialaccount|google|github|openid_connect)_")
+NAMED = {
+    pattern.name: pattern
+    for pattern in get_resolver().url_patterns
+    for pattern in getattr(pattern, "url_patterns", [pattern])
+    if ALLAUTH.match(getattr(pattern, "name", None) or "")
+}
+ARGUMENTS = {"key": "x", "uidb36": "1", "pk": 1, "provider_id": "oidc"}
+
+
+def test_every_template_of_allauths_pages_is_ours(settings):
+    assert len(NAMED) > 25
+    for name, pattern in NAMED.items():
+        view = getattr(pattern.callback, "view_class", None)
+        template = getattr(view, "template_name", None)
+        if template and name != "mfa_login_webauthn":  # which shows no page of its own
+            origin = get_template(template).origin.name
+            assert origin.startswith(str(settings.BASE_DIR / "templates")), name
+
+
+def test_every_page_of_allauth_that_can_be_reached_has_our_layout(acme, app):
+    half_way, _ = enter()
+    assert b'<header class="site' in half_way.get("/login/second-factor/").content
+    seen = set()
+    for name, pattern in NAMED.items():
+        parts = {part: ARGUMENTS[part] for part in pattern.pattern.regex.groupindex}
+        for client in (Client(), sign_in(acme.owner)):
+            answer = client.get(reverse(name, kwargs=parts))
+            assert answer.status_code < 500, name
+            if answer.content and answer.status_code != 405:
+                seen.add(name)
+                text = answer.content.decode()
+                assert '<header class="site' in text or '<header class="sidebar' in text, name
+
+    assert {"mfa_reauthenticate", "mfa_deactivate_totp", "account_email"} <= seen
+    assert {"socialaccount_login_error", "mfa_add_webauthn"} <= seen

@@ -22,6 +22,7 @@ PUBLIC = [
     "/",
     "/signup/",
     "/login/",
+    "/login/sso/",
     "/password/reset/",
     "/privacy/",
     "/privacy/history/",
@@ -40,6 +41,7 @@ SIGNED_IN = [
     "/app/?range=30d&filter.feature=" + "x" * 200, "/account/data/", "/account/data/requests/",
     "/account/billing/", "/account/billing/address/", "/account/team/", "/account/team/ownership/",
     "/account/audit/", "/account/projects/", "/app/prod/settings/", "/account/close/",
+    "/account/security/", "/account/security/app/", "/account/security/sso/",
 ]  # fmt: skip
 WIDTHS = [360, 390, 1440]
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]

@@ -7,6 +7,8 @@ import pytest
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from playwright.sync_api import Page, expect
 
+from tests.oidc import CLIENT_ID, CLIENT_SECRET, running_provider
+
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 ROSA = "rosa@acme.example"
@@ -109,3 +111,35 @@ def test_an_app_and_a_passkey_from_setting_up_to_signing_in(site, page):
     page.goto("/login/")
     page.get_by_role("button", name="Use a passkey").click()
     expect(page.get_by_text("This did not match.")).to_be_visible()
+
+
+def test_single_sign_on_from_setting_it_up_to_joining_by_it(site, visit, complaints):
+    with running_provider() as provider:
+        company = site.open_company("owner@sso.example")
+        page = visit(1440)
+        page.context.add_cookies([{"name": "session", "value": company.session, "url": site.url}])
+        page.goto("/account/security/")
+        page.get_by_role("link", name="Set up…").click()
+        page.get_by_label("Issuer").fill(provider.issuer)
+        page.get_by_label("Client ID").fill(CLIENT_ID)
+        page.get_by_label("Client secret").fill(CLIENT_SECRET)
+        page.get_by_label("E-mail domains").fill("sso.example")
+        page.get_by_label("Who comes new").select_option(label="joins as Read-only")
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_text("Single sign-on is saved.")).to_be_visible()
+
+        provider.is_("77", "nell@sso.example")
+        member = visit(390, color_scheme="dark")
+        member.goto("/login/")
+        member.get_by_role("link", name="Single sign-on of your company").click()
+        member.get_by_label("Email").fill("nell@sso.example")
+        member.get_by_role("button", name="Continue").click()
+        # There and back without a click, past the policy that lets no form go elsewhere.
+        expect(member.get_by_role("textbox", name="Name")).to_have_value("Pat Example")
+        member.get_by_label(re.compile("I am 16 or older")).check()
+        member.get_by_role("button", name="Create account").click()
+        member.wait_for_url("**/app/**")
+
+        # The provider is the one place elsewhere that the browser went to.
+        assert {line for line in complaints if provider.issuer not in line} == set()
+        complaints.clear()
