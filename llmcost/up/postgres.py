@@ -56,11 +56,11 @@ SETTINGS: Mapping[str, str] = {
     "logging_collector": "off",
     # One small machine that does other things too.
     "max_connections": "60",
-    "shared_buffers": "128MB",
+    "shared_buffers": "256MB",
     "work_mem": "8MB",
     "maintenance_work_mem": "64MB",
     "effective_cache_size": "512MB",
-    "max_wal_size": "512MB",
+    "max_wal_size": "2GB",
     "checkpoint_timeout": "15min",
     "random_page_cost": "1.1",
     "max_logical_replication_workers": "0",
