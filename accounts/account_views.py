@@ -10,7 +10,21 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts import services
 from accounts.access import member_page
 from accounts.rights import Right
-from accounts.team_forms import ClosingForm
+from accounts.team_forms import ClosingForm, CompanyForm
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@member_page(Right.OWN_ACCOUNT)
+def company(request: HttpRequest) -> HttpResponse:
+    """GET, POST /account/company/: the company's name."""
+    form = CompanyForm(request.POST or None, instance=request.account)
+    if request.method == "POST" and form.is_valid():
+        services.rename_account(request.account.pk, name=form.cleaned_data["name"], by=request.user)
+        messages.success(request, "The name is changed.")
+        return redirect("accounts:team")
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
+    page = {"section": "Team", "form": form}
+    return render(request, "accounts/company.html", page, status=status)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -16,6 +16,7 @@ _by_support = ContextVar("by_support", default=False)
 # Every act that is recorded, as the page says it. An app that adds an act adds its line here.
 ACTIONS: Mapping[str, str] = {
     "account.opened": "opened the account",
+    "account.renamed": "changed the company's name",
     "account.closed": "closed the account",
     "account.reopened": "reopened the account",
     "account.ownership_transferred": "transferred the ownership",

@@ -25,6 +25,7 @@ urlpatterns: list[URLPattern] = [
     path("team/ownership/", team_views.ownership, name="ownership"),
     path("audit/", audit_views.trail, name="audit"),
     path("audit/export/", audit_views.export, name="audit_export"),
+    path("company/", account_views.company, name="company"),
     path("close/", account_views.close, name="close"),
     path("close/reopening/", account_views.reopening, name="reopen"),
 ]

@@ -39,6 +39,14 @@ def open_account(*, user: User, company: str) -> Account:
 
 
 @transaction.atomic
+def rename_account(account_id: int, *, name: str, by: User) -> None:
+    """Correct the company's name. Raises MissingRight for anybody but the owner."""
+    lock_account(account_id, by=by, right=Right.OWN_ACCOUNT)
+    if Account.objects.filter(pk=account_id).exclude(name=name).update(name=name):
+        audit.record(account_id, "account.renamed", by=by)
+
+
+@transaction.atomic
 def close_account(account_id: int, *, by: User) -> bool:
     """Close an account for good, unless it is reopened within 30 days; False if it was closed.
 

@@ -57,6 +57,15 @@ class OwnerForm(forms.Form):
         member.label_from_instance = lambda one: f"{one.user.name} ({one.user.email})"
 
 
+class CompanyForm(forms.ModelForm):
+    """The company's name."""
+
+    class Meta:
+        model = Account
+        fields = ("name",)
+        error_messages = {"name": {"required": MISSING["company"]}}
+
+
 class ClosingForm(forms.Form):
     """The company's name, typed: nobody closes an account by a slip."""
 

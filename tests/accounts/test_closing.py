@@ -8,7 +8,7 @@ from django.utils.formats import date_format
 
 from accounts import services
 from accounts.errors import MissingRight, PurgeBegun
-from accounts.models import Account, Invitation, Role
+from accounts.models import Account, AuditEvent, Invitation, Role
 from llmcost.models import OutgoingMail
 from llmcost.tenancy.context import tenant
 from projects.keys import resolve
@@ -193,3 +193,17 @@ def test_closed_by_many_at_once_is_closed_once(committed, told):
     assert sorted(answers) == [False, False, False, True]
     assert len(told) == 1
     assert OutgoingMail.objects.count() == 1
+
+
+def test_the_owner_corrects_the_companys_name_and_nobody_else_does(acme):
+    _, client = add(acme, "m@acme.example", Role.ADMIN)
+    page = "/account/company/"
+
+    assert client.post(page, {"name": "Mine"}).status_code == 403
+    assert acme.client.post(page, {"name": ""}).status_code == 422
+    assert acme.client.post(page, {"name": "x" * 201}).status_code == 422
+    assert acme.client.post(page, {"name": "Acme & Söhne"}).status_code == 302
+
+    with tenant(acme.account.pk):
+        assert Account.objects.get().name == "Acme & Söhne"
+        assert AuditEvent.objects.filter(action="account.renamed").count() == 1
