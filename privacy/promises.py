@@ -9,7 +9,11 @@ from django.db.models import Exists, OuterRef, Q
 
 from accounts.models import User
 from llmcost import clock
+from llmcost.models import DueWork
+from llmcost.up import backups
+from llmcost.up.backups import made_at
 from privacy.correspondence.services import KEPT
+from privacy.erasure import ERASE
 from privacy.inventory.registry import declared_columns
 from privacy.models import (
     DailySalt,
@@ -104,6 +108,19 @@ def purged() -> Outcome:
 @promise(12, "receipts of deletions are unbroken")
 def receipts_sound() -> Outcome:
     return _none([str(number) for number in broken_links()], "broken")
+
+
+@promise(12, "deletions are worked off")
+def erased() -> Outcome:
+    late = DueWork.objects.filter(kind=ERASE, due_at__lt=clock.now() - HOURS_LATE).count()
+    return Outcome(not late, f"{late} accounts wait for longer than {HOURS_LATE}")
+
+
+@promise(12, "no backup is older than the policy says")
+def backups_in_time() -> Outcome:
+    oldest = clock.now() - timedelta(days=settings.BACKUP_DAYS) - DAYS_LATE
+    old = [path.name for path in backups.backups(settings.BACKUP_DIR) if made_at(path) < oldest]
+    return _none(old, f"older than {settings.BACKUP_DAYS} days")
 
 
 @promise(13, "row security is forced on every table of a customer")

@@ -4,10 +4,13 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 
 from llmcost import clock
 from llmcost.models import Heartbeat
+from llmcost.tenancy import due
+from privacy.erasure import ERASE
 from privacy.models import DailySalt, DataRequest, Thread, VisitorMark
 from privacy.policy import publication, subprocessors
 from privacy.report import promise, report
@@ -63,9 +66,25 @@ def old_letter(acme, time_machine):
     Thread.objects.update(last_at=NOON - timedelta(days=740))
 
 
+def late_deletion(acme, time_machine):
+    due.schedule(ERASE, acme.account.pk, NOON - timedelta(hours=4))
+
+
+def old_backup(acme, time_machine):
+    settings.BACKUP_DIR.mkdir(exist_ok=True)
+    (settings.BACKUP_DIR / "llmcost-20200101T000000Z.dump").touch()
+
+
+@pytest.fixture(autouse=True)
+def _own_backups(settings, tmp_path):
+    settings.BACKUP_DIR = tmp_path / "backups"
+
+
 @pytest.mark.parametrize(
     ("number", "breaks"),
     [
+        (12, late_deletion),
+        (12, old_backup),
         (15, late_request),
         (16, late_child),
         (6, yesterdays_mark),
