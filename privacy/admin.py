@@ -15,7 +15,8 @@ from django.shortcuts import redirect, render
 from django.urls import URLPattern, path
 
 from accounts.duties import Power
-from accounts.models import User
+from accounts.models import Membership, User
+from accounts.support_desk import Panel, offer
 from llmcost.admin import ReadOnlyAdmin
 from llmcost.errors import AppError, NotFound
 from privacy import report
@@ -28,6 +29,28 @@ from privacy.requests import services, texts
 from privacy.requests.services import STEPS, days_left
 
 CLOSED_SHOWN = THREADS_SHOWN = 50
+PANEL_SHOWN = 20
+
+
+def _of_account(account_id: int) -> dict[str, Any]:
+    """Requests and letters of an account's members, the newest first, without their words."""
+    members = Membership.objects.filter(account_id=account_id).values("user_id")
+    asked = DataRequest.objects.filter(user_id__in=members).order_by("-pk")
+    threads = Thread.objects.filter(user_id__in=members).order_by("-last_at")
+    return {
+        "requests": asked.only("reference", "kind", "state", "due_at", "closed_at")[:PANEL_SHOWN],
+        "threads": threads.only("reference", "topic", "last_at", "waiting_since")[:PANEL_SHOWN],
+    }
+
+
+offer(
+    Panel(
+        title="Data requests and letters",
+        template="admin/panels/requests.html",
+        power=Power.READ_REQUESTS,
+        context=_of_account,
+    )
+)
 
 
 class TextForm(forms.Form):

@@ -44,6 +44,11 @@ STAFF_READS: dict[str, list[str]] = {
         *("id", "account_id", "slug", "name", "timezone", "created_at", "archived_at"),
         "retention_days",
     ],
+    # That somebody has asked or written, and when; what, only through the pages of requests.
+    "privacy_datarequest": [
+        *("id", "reference", "kind", "state", "received_at", "due_at", "closed_at", "user_id"),
+    ],
+    "privacy_thread": ["id", "reference", "topic", "last_at", "waiting_since", "user_id"],
     "projects_apikey": [
         *("id", "account_id", "project_id", "name", "hint", "scopes", "created_at"),
         *("last_used_at", "rotated_at", "expires_at", "revoked_at"),

@@ -72,6 +72,16 @@ def test_the_officer_answers_from_the_queue(officer, asked):
     assert asked.steps.last().by_user_id == officer.user.pk
 
 
+def test_the_accounts_page_says_who_of_it_has_asked_and_not_what(officer, asked, acme, globex):
+    page = officer.client.get(f"/admin/accounts/account/{acme.account.pk}/")
+
+    text = page.content.decode()
+    assert asked.reference in text
+    assert "CANARY" not in text
+    other = officer.client.get(f"/admin/accounts/account/{globex.account.pk}/")
+    assert "Nobody of this account has asked or written." in other.content.decode()
+
+
 def test_an_empty_answer_comes_back(officer, asked):
     assert act(officer, asked, "answer", text="").status_code == 422
 
