@@ -9,8 +9,9 @@ from tests.accounts.staff import employ
 
 MANY = 100_000
 FILL = f"""
-    INSERT INTO accounts_account (id, public_id, name, created_at)
-        SELECT n, gen_random_uuid(), 'Company ' || n, now() FROM generate_series(1, {MANY}) AS n;
+    INSERT INTO accounts_account (id, public_id, name, created_at, sso_required)
+        SELECT n, gen_random_uuid(), 'Company ' || n, now(), false
+        FROM generate_series(1, {MANY}) AS n;
     INSERT INTO accounts_user (id, password, is_superuser, email, name, is_active, is_staff,
             accepted_policy_version, accepted_terms_version, joined_at)
         SELECT n, '', false, 'person' || n || '@example.com', 'Person ' || n, true, false, '', '',
