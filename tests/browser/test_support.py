@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from itertools import count
 from types import SimpleNamespace
 
 import pytest
@@ -13,12 +14,13 @@ from tests.up.site import REPOSITORY, environment
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 EMPLOY = """
-import json, django
+import json, sys, django
 django.setup()
 from tests.accounts.staff import employ
 from tests.conftest import open_company
-company = open_company("Initech", "peter@initech.example")
-staff = employ("sam@support.example", "Sam Ito", "support", "privacy officer")
+number = sys.argv[1]
+company = open_company(f"Initech {number}", f"peter{number}@initech.example")
+staff = employ(f"sam{number}@support.example", "Sam Ito", "support", "privacy officer")
 print(json.dumps({
     "key": company.key,
     "account": company.account.pk,
@@ -28,17 +30,22 @@ print(json.dumps({
 """
 
 
-@pytest.fixture(scope="module")
+NUMBERS = count(1)
+
+
+@pytest.fixture
 def people(site):
+    """A company of this test's own and somebody of our staff: what is granted stays here."""
+    number = str(next(NUMBERS))
     made = subprocess.run(
-        [sys.executable, "-c", EMPLOY],
+        [sys.executable, "-c", EMPLOY, number],
         cwd=REPOSITORY,
         env=environment(site.data_dir, site.port, DJANGO_SETTINGS_MODULE="llmcost.settings"),
         check=True,
         capture_output=True,
         text=True,
     )
-    return SimpleNamespace(**json.loads(made.stdout))
+    return SimpleNamespace(**json.loads(made.stdout), company=f"Initech {number}", number=number)
 
 
 def enter(page, site, session):
@@ -54,9 +61,9 @@ def test_the_customer_grants_support_looks_and_the_grant_ends(site, visit, peopl
     assert owner.request.post("/v1/events", data=call, headers=headers).ok
 
     staff.goto("/admin/")
-    staff.get_by_label("E-mail address, company").fill("peter@ini")
+    staff.get_by_label("E-mail address, company").fill(f"peter{people.number}@ini")
     staff.get_by_role("button", name="Find").click()
-    staff.get_by_role("link", name="Initech").click()
+    staff.get_by_role("link", name=people.company).click()
     expect(staff.get_by_text("The customer has not granted it.")).to_be_visible()
 
     owner.goto("/account/security/")
@@ -69,7 +76,7 @@ def test_the_customer_grants_support_looks_and_the_grant_ends(site, visit, peopl
     staff.reload()
     expect(staff.get_by_text("Ticket 4711")).to_be_visible()
     staff.get_by_role("button", name="View their pages").click()
-    expect(staff.get_by_text("You look at the pages of Initech")).to_be_visible()
+    expect(staff.get_by_text(f"You look at the pages of {people.company}")).to_be_visible()
     expect(staff.get_by_text("only-theirs").first).to_be_visible()
     staff.get_by_role("link", name="7 d").click()
     expect(staff.get_by_role("link", name="7 d")).to_have_attribute("aria-current", "true")
@@ -97,12 +104,12 @@ def test_a_page_that_support_looks_at_does_not_ask_by_itself(site, visit, people
     staff.clock.install()
 
     staff.get_by_role("button", name="View their pages").click()
-    expect(staff.get_by_text("You look at the pages of Initech")).to_be_visible()
+    expect(staff.get_by_text(f"You look at the pages of {people.company}")).to_be_visible()
     staff.clock.run_for(30_000)
 
     assert asked == []
     staff.get_by_role("button", name="Leave").click()
-    expect(staff.get_by_role("heading", name="Initech")).to_be_visible()
+    expect(staff.get_by_role("heading", name=people.company)).to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -23,8 +23,14 @@ def app_with(broker_url: str) -> Celery:
 def in_memory():
     """An app whose broker is this process; `messages` counts what it holds."""
     app = app_with("memory://")
+    _empty(app)  # other tests of this process publish there too
     yield app
+    _empty(app)
+
+
+def _empty(app: Celery) -> None:
     with app.connection() as broker:
+        broker.default_channel.queue_declare("llmcost")
         broker.default_channel.queue_purge("llmcost")
 
 
