@@ -62,7 +62,7 @@ def _run(began: float) -> int:
 def _start(supervisor: Supervisor, data_dir: Path, port: int, began: float) -> None:
     if not _outside_database():
         _start_postgres(supervisor, EmbeddedPostgres(data_dir))
-    local_stripe.start(supervisor, data_dir, port)
+    stripe = local_stripe.program(supervisor, data_dir, port)
     steps = [
         lambda: _prepare(supervisor),
         lambda: supervisor.start(_web(supervisor, port)),
@@ -77,8 +77,10 @@ def _start(supervisor: Supervisor, data_dir: Path, port: int, began: float) -> N
         raise CannotStart(
             f"The site did not become ready in {READY_SECONDS:.0f} s; the lines above say why."
         )
-    # Not needed for the first page, so it does not compete with it for the processor.
+    # Not needed for the first page, so they do not compete with it for the processor.
     supervisor.start(_scheduler(supervisor))
+    if stripe is not None:
+        supervisor.start(stripe)
     banner.show_address(port, time.monotonic() - began)
     # Its password is known to everybody: only on somebody's own machine.
     if os.environ.get("DEMO", "").lower() != "off" and "PUBLIC_URL" not in os.environ:

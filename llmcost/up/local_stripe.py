@@ -29,12 +29,12 @@ def is_wanted() -> bool:
     return find_spec("localstripe") is not None
 
 
-def start(supervisor: Supervisor, data_dir: Path, web_port: int) -> None:
-    """Start it, or take care that nobody looks for it."""
+def program(supervisor: Supervisor, data_dir: Path, web_port: int) -> Program | None:
+    """Say where it will be and return what starts it, or take care that nobody looks for it."""
     port_file = data_dir / LOCAL_STRIPE_PORT
     if not is_wanted():
         port_file.unlink(missing_ok=True)
-        return
+        return None
     port = _free_port(port_file)
     port_file.write_text(f"{port}\n")
     command = supervisor.python(
@@ -44,9 +44,7 @@ def start(supervisor: Supervisor, data_dir: Path, web_port: int) -> None:
         *("--webhook", f"http://{HOST}:{web_port}{WEBHOOK_PATH}"),
         LOCAL_STRIPE_WEBHOOK_SECRET=open_installation(data_dir).secret_for("stripe webhooks"),
     )
-    supervisor.start(
-        Program(name="stripe", start=command, stage=1, stop_signal=signal.SIGTERM, patience=5.0)
-    )
+    return Program(name="stripe", start=command, stage=1, stop_signal=signal.SIGTERM, patience=5.0)
 
 
 def _free_port(port_file: Path) -> int:
