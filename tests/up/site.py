@@ -110,8 +110,16 @@ class Site:
         return {pid: command for pid in found if (command := _command(pid))}
 
     def process(self, pattern: str) -> int:
-        """The one process whose command matches; of several, the one that started first."""
-        return min(pid for pid, command in self.processes().items() if re.search(pattern, command))
+        """The one process whose command matches; of several, the one that started first.
+
+        Some start only when the site is ready, so one that is not there yet is waited for.
+        """
+
+        def found() -> list[int]:
+            return [pid for pid, line in self.processes().items() if re.search(pattern, line)]
+
+        until(found, within=15, what=f"a process like {pattern}")
+        return min(found())
 
     def terminate(self) -> int:
         assert self.supervisor is not None
