@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connection
 
 from llmcost.inventory import Category, Declared
+from llmcost.web.sheets import text_cell
 from privacy.inventory.registry import declared_columns
 from privacy.plan import tables
 
@@ -30,8 +31,6 @@ MEMBERS = """
     WHERE m.account_id = %(account)s ORDER BY m.id
 """
 ROWS_AT_ONCE = 1_000
-# A spreadsheet takes a cell that begins so for a formula (OWASP, CSV injection).
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +114,8 @@ def as_csv(lines: Iterable[Sequence[Any]]) -> bytes:
 def _cell(value: Any) -> Any:
     if isinstance(value, dict | list):
         value = json.dumps(value, default=str, ensure_ascii=False)
-    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
-        return f"'{value}"
+    if isinstance(value, str):
+        return text_cell(value)
     return "" if value is None else value
 
 

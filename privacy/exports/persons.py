@@ -1,6 +1,5 @@
 """What we hold about one person: a member of ours, or an end user of a customer's."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -66,11 +65,6 @@ def _rows(table: str, column: str, value: int) -> list[dict[str, Any]]:
             dict(zip(shown, row, strict=True)) | dict.fromkeys(hidden, "(a secret; kept as a hash)")
             for row in cursor.fetchall()
         ]
-
-
-def as_file(held: dict[str, Any]) -> bytes:
-    """Write what is held as JSON for people."""
-    return json.dumps(held, indent=1, default=str, ensure_ascii=False).encode() + b"\n"
 
 
 def calls_of(account_id: int, project_id: int, user_id: str) -> Iterator[bytes]:

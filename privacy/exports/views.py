@@ -12,7 +12,7 @@ from accounts import audit
 from accounts.access import member_page
 from accounts.rights import Right
 from llmcost import clock
-from privacy.exports import persons, services
+from privacy.exports import content, persons, services
 from privacy.models import Export
 
 
@@ -53,7 +53,7 @@ def about_me(request: HttpRequest) -> HttpResponse:
     """GET /account/data/about-me.json: what we hold about the person who asks, in all accounts."""
     audit.record(request.account.pk, "data.person_exported", by=request.user)
     answer = HttpResponse(
-        persons.as_file(persons.held_about(request.user)), content_type="application/json"
+        content.pretty(persons.held_about(request.user)), content_type="application/json"
     )
     answer["Content-Disposition"] = 'attachment; filename="about-me.json"'
     return answer
