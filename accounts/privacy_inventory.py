@@ -10,6 +10,7 @@ from llmcost.inventory import (
     Retention,
     Subject,
     columns,
+    described,
     technical,
 )
 
@@ -50,9 +51,14 @@ INVENTORY: Inventory = {
         ),
     },
     "accounts_account": {
-        **columns("id public_id name created_at", _COMPANY),
-        **columns(
-            "closed_at purge_due_at suspended_at sso_required",
+        **described(
+            _COMPANY,
+            id="number of the account",
+            public_id="its random name in addresses and receipts",
+            name="name of the company",
+            created_at="when it was opened",
+        ),
+        **described(
             Declared(
                 Category.ACTIVITY,
                 Subject.CUSTOMER,
@@ -60,10 +66,13 @@ INVENTORY: Inventory = {
                 Basis.CONTRACT,
                 Retention.ACCOUNT,
             ),
+            closed_at="when its owner closed it",
+            purge_due_at="when everything of it is deleted",
+            suspended_at="since when it is read-only, because a payment failed",
+            sso_required="whether only its own single sign-on opens it",
         ),
     },
-    "accounts_auditevent": columns(
-        "id account_id at actor user_id action subject member_id details",
+    "accounts_auditevent": described(
         Declared(
             Category.ACTIVITY,
             Subject.MEMBER,
@@ -71,9 +80,17 @@ INVENTORY: Inventory = {
             Basis.LEGITIMATE_INTEREST,
             Retention.ACCOUNT,
         ),
+        id="number of the entry",
+        account_id="number of the account",
+        at="when it happened",
+        actor="who acted: a member, our support, a key, or the system",
+        user_id="number of the person who acted",
+        action="what was done",
+        subject="what it was done to: the hint of a key, the name of a project, a number",
+        member_id="number of the person it was done to",
+        details="small facts: a role, a plan, a count",
     ),
-    "accounts_supportgrant": columns(
-        "id account_id reason granted_by_id granted_at ends_at ended_at",
+    "accounts_supportgrant": described(
         Declared(
             Category.ACTIVITY,
             Subject.MEMBER,
@@ -81,8 +98,24 @@ INVENTORY: Inventory = {
             Basis.CONTRACT,
             Retention.ACCOUNT,
         ),
+        id="number of the grant",
+        account_id="number of the account",
+        reason="what for",
+        granted_by_id="number of the person who gave it",
+        granted_at="when it was given",
+        ends_at="when it ends by itself",
+        ended_at="when it ended",
     ),
-    "accounts_staffact": columns("id at staff_id account_id action subject reason", _SUPPORT),
+    "accounts_staffact": described(
+        _SUPPORT,
+        id="number of the act",
+        at="when it was",
+        staff_id="number of the person of our staff",
+        account_id="number of the account",
+        action="what was done",
+        subject="what it was done to",
+        reason="why, in the words of our staff",
+    ),
     "accounts_membership": columns(
         "id account_id user_id role joined_at",
         Declared(
@@ -94,13 +127,14 @@ INVENTORY: Inventory = {
         ),
     ),
     "accounts_invitation": {
-        **columns("email", _member(Category.CONTACT, "inviting to an account")),
+        **described(
+            _member(Category.CONTACT, "inviting to an account"), email="whom the invitation went to"
+        ),
         **columns(
             "token_hash",
             _member(Category.CREDENTIAL, "recognising an invitation (hash, not the link)"),
         ),
-        **columns(
-            "id account_id role invited_by_id created_at expires_at accepted_at withdrawn_at",
+        **described(
             Declared(
                 Category.SETTING,
                 Subject.MEMBER,
@@ -108,6 +142,14 @@ INVENTORY: Inventory = {
                 Basis.CONTRACT,
                 Retention.ACCOUNT,
             ),
+            id="number of the invitation",
+            account_id="number of the account",
+            role="the role that was offered",
+            invited_by_id="number of the person who invited",
+            created_at="when it was sent",
+            expires_at="until when its link works",
+            accepted_at="when it was accepted",
+            withdrawn_at="when it was taken back",
         ),
     },
     # Third-party tables about people.
@@ -134,18 +176,34 @@ INVENTORY: Inventory = {
         "allauth's, stays empty: providers come from the environment",
         Retention.ALWAYS,
     ),
-    "accounts_ssoconnection": columns(
-        "id account_id provider issuer client_id client_secret default_role",
-        Declared(
-            Category.SETTING,
-            Subject.CUSTOMER,
-            "single sign-on of the account (its secret sealed)",
-            Basis.CONTRACT,
-            Retention.ACCOUNT,
+    "accounts_ssoconnection": {
+        **described(
+            Declared(
+                Category.SETTING,
+                Subject.CUSTOMER,
+                "single sign-on of the account",
+                Basis.CONTRACT,
+                Retention.ACCOUNT,
+            ),
+            id="number of the connection",
+            account_id="number of the account",
+            provider="its name in addresses",
+            issuer="the address of your identity provider",
+            client_id="by which name the provider knows us",
+            default_role="the role of who comes new",
         ),
-    ),
-    "accounts_ssodomain": columns(
-        "id account_id domain",
+        **columns(
+            "client_secret",
+            Declared(
+                Category.CREDENTIAL,
+                Subject.CUSTOMER,
+                "single sign-on of the account (sealed)",
+                Basis.CONTRACT,
+                Retention.ACCOUNT,
+            ),
+        ),
+    },
+    "accounts_ssodomain": described(
         Declared(
             Category.SETTING,
             Subject.CUSTOMER,
@@ -153,6 +211,9 @@ INVENTORY: Inventory = {
             Basis.CONTRACT,
             Retention.ACCOUNT,
         ),
+        id="number of the domain",
+        account_id="number of the account",
+        domain="the domain of the addresses",
     ),
     "mfa_authenticator": {
         **columns(

@@ -10,6 +10,7 @@ from llmcost.inventory import (
     Retention,
     Subject,
     columns,
+    described,
     technical,
 )
 
@@ -70,23 +71,63 @@ _MIRROR_COLUMNS = """
 
 INVENTORY: Inventory = {
     "billing_account": {
-        **columns(
-            "account_id plan status stripe_customer_id stripe_subscription_id period_start"
-            " period_end trial_end trial_until at_limit larger_plan larger_until"
-            " cancel_at_period_end past_due_since tax_id_status synced_at",
+        **described(
             _PLAN,
+            account_id="number of the account",
+            plan="the plan",
+            status="what Stripe says of the subscription",
+            stripe_customer_id="Stripe's number of the customer",
+            stripe_subscription_id="Stripe's number of the subscription",
+            period_start="first moment of the month that is running",
+            period_end="its end",
+            trial_end="end of the trial of the paid plan",
+            trial_until="end of the trial without a card",
+            at_limit="what happens when the plan's calls are used up: stop, or go on and pay",
+            larger_plan="a plan that was left in a month not billed yet",
+            larger_until="until when the calls of that plan count as included",
+            cancel_at_period_end="whether the subscription ends with the month",
+            past_due_since="since when a payment is missing",
+            tax_id_status="whether Stripe has checked the tax number",
+            synced_at="when Stripe last told us something",
         ),
-        **columns("card_last4 billing_address", _CARD),
+        **described(
+            _CARD,
+            card_last4="last four digits of the card",
+            billing_address="billing address",
+        ),
     },
-    "billing_invoice": columns(
-        "id account_id stripe_id number status issued_at period_start period_end currency subtotal"
-        " tax total amount_due amount_paid overage billing_address",
+    "billing_invoice": described(
         _RECORD,
+        id="number in our database",
+        account_id="number of the account",
+        stripe_id="Stripe's number of the invoice",
+        number="number on the invoice",
+        status="whether it is open, paid or void",
+        issued_at="when it was issued",
+        period_start="first moment that it is for",
+        period_end="its end",
+        currency="currency",
+        subtotal="sum before tax",
+        tax="tax",
+        total="sum with tax",
+        amount_due="what was to be paid",
+        amount_paid="what was paid",
+        overage="the part of it for calls beyond the plan",
+        billing_address="address on the invoice",
     ),
-    "billing_overage": columns(
-        "id account_id period_start period_end plan included_events used_events currency amount"
-        " stripe_item_id created_at",
+    "billing_overage": described(
         _RECORD,
+        id="number in our database",
+        account_id="number of the account",
+        period_start="first moment of the month",
+        period_end="its end",
+        plan="the plan of that month",
+        included_events="calls that the plan included",
+        used_events="calls that were taken",
+        currency="currency",
+        amount="what the rest costs",
+        stripe_item_id="Stripe's number of the line",
+        created_at="when it was worked out",
     ),
     "billing_stripe_inbox": technical(
         "event_id type object_id customer_id created livemode status attempts due_at error",

@@ -6,7 +6,7 @@ ever stored undeclared. The terms follow GDPR art. 6 and art. 30.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -84,7 +84,7 @@ class Declared:
     """One column, declared.
 
     `recipients` are the processors that get it. `meaning` says what it is, for the columns that
-    the policy lists one by one.
+    the policy lists one by one and those that a customer finds in an export.
     """
 
     category: Category
@@ -102,6 +102,11 @@ Inventory = Mapping[str, Mapping[str, Declared]]
 def columns(names: str, declared: Declared) -> dict[str, Declared]:
     """Declare several columns alike; `names` are parted by blanks."""
     return dict.fromkeys(names.split(), declared)
+
+
+def described(declared: Declared, **meanings: str) -> dict[str, Declared]:
+    """Declare several columns alike, each with what it is."""
+    return {name: replace(declared, meaning=meaning) for name, meaning in meanings.items()}
 
 
 def technical(names: str, purpose: str, retention: Retention) -> dict[str, Declared]:

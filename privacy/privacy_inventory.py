@@ -10,6 +10,7 @@ from llmcost.inventory import (
     Retention,
     Subject,
     columns,
+    described,
     technical,
 )
 
@@ -50,8 +51,7 @@ INVENTORY: Inventory = {
         "which versions of our documents are in force",
         Retention.ALWAYS,
     ),
-    "privacy_notice": columns(
-        "id account_id user_id kind version told_at",
+    "privacy_notice": described(
         Declared(
             Category.ACTIVITY,
             Subject.MEMBER,
@@ -59,6 +59,12 @@ INVENTORY: Inventory = {
             Basis.LEGAL_DUTY,
             Retention.ACCOUNT,
         ),
+        id="number of the notice",
+        account_id="number of the account",
+        user_id="number of the person who was told",
+        kind="of which document: privacy policy, terms, or subprocessors",
+        version="of which version of it",
+        told_at="when",
     ),
     "privacy_thread": columns(
         "id reference topic address_digest sealed user_id opened_at last_at waiting_since", _LETTER
@@ -81,8 +87,7 @@ INVENTORY: Inventory = {
         ),
     },
     "privacy_requeststep": columns("id request_id at what by_user_id", _PROOF),
-    "privacy_referral": columns(
-        "id account_id reference kind told_at",
+    "privacy_referral": described(
         Declared(
             Category.ACTIVITY,
             Subject.CUSTOMER,
@@ -90,6 +95,11 @@ INVENTORY: Inventory = {
             Basis.PROCESSOR,
             Retention.ACCOUNT,
         ),
+        id="number in our database",
+        account_id="number of the account",
+        reference="number of the request",
+        kind="what was asked",
+        told_at="when we told you",
     ),
     "privacy_usecount": technical(
         "id day kind name times", "which pages and features are used", Retention.ALWAYS
@@ -135,8 +145,7 @@ INVENTORY: Inventory = {
             Retention.ACCOUNT,
         ),
     ),
-    "privacy_refuseduser": columns(
-        "id account_id project_id user_ref since",
+    "privacy_refuseduser": described(
         Declared(
             Category.END_USER_ID,
             Subject.END_USER,
@@ -144,6 +153,11 @@ INVENTORY: Inventory = {
             Basis.PROCESSOR,
             Retention.ACCOUNT,
         ),
+        id="number in our database",
+        account_id="number of the account",
+        project_id="number of the project",
+        user_ref="keyed hash of the user id",
+        since="since when its calls are refused",
     ),
     "privacy_purge": columns(
         "account_id account_public_id due_at started_at counts done_at receipt_number", _RECEIPT

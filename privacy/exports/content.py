@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
 
 from django.db import connection
@@ -33,11 +34,18 @@ MEMBERS = """
 ROWS_AT_ONCE = 1_000
 
 
+# PostgreSQL's number of the type, whose values the framework hands out as text.
+JSONB = 3802
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One table of an export: its file's name, its columns with what they mean, its statement."""
+    """One table of an export: its file's name, what it is for, what its columns are, and how it
+    is read.
+    """
 
     name: str
+    purpose: str
     columns: dict[str, str]
     statement: str
 
@@ -47,6 +55,7 @@ def sources() -> list[Source]:
     found = [
         Source(
             "members",
+            "who belongs to the account",
             {
                 "id": "number of the membership",
                 "name": "name",
@@ -66,17 +75,35 @@ def sources() -> list[Source]:
 
 
 def _source(table: str, owner: str) -> Source:
-    columns = shown_columns(table)
-    names = ", ".join(f'"{name}"' for name in columns)
+    shown = shown_columns(table)
+    names = ", ".join(f'"{name}"' for name in shown)
     return Source(
-        table, columns, f"SELECT {names} FROM {table} WHERE {owner} = %(account)s ORDER BY 1"
+        table,
+        _purposes(shown.values()),
+        {name: one.meaning for name, one in shown.items()},
+        f"SELECT {names} FROM {table} WHERE {owner} = %(account)s ORDER BY 1",
     )
 
 
-def shown_columns(table: str) -> dict[str, str]:
-    """Return the columns of a table that are exported, each with its purpose."""
+def rates() -> Source:
+    """Return the prices with which the calls of an export were priced."""
+    shown = shown_columns("events_rate")
+    return Source(
+        "rates",
+        _purposes(shown.values()),
+        {name: one.meaning for name, one in shown.items()},
+        f"SELECT {', '.join(shown)} FROM events_rate WHERE id = ANY(%(rates)s) ORDER BY id",
+    )
+
+
+def _purposes(declared: Iterable[Declared]) -> str:
+    return "; ".join(dict.fromkeys(one.purpose for one in declared))
+
+
+def shown_columns(table: str) -> dict[str, Declared]:
+    """Return the columns of a table that are exported."""
     declared: dict[str, Declared] = declared_columns(table) or {}
-    return {name: one.purpose for name, one in declared.items() if one.category not in SECRET}
+    return {name: one for name, one in declared.items() if one.category not in SECRET}
 
 
 def call_columns() -> list[str]:
@@ -84,23 +111,32 @@ def call_columns() -> list[str]:
     return [name for name in shown_columns(EVENTS) if name not in ("account_id", "project_id")]
 
 
-def rows(source: Source, account_id: int) -> Iterator[tuple[Any, ...]]:
+def rows(source: Source, **params: Any) -> Iterator[tuple[Any, ...]]:
     """Read a table's rows in the caller's transaction, some at a time."""
     with connection.cursor() as cursor:
-        cursor.execute(source.statement, {"account": account_id})
+        cursor.execute(source.statement, params)
+        places = [n for n, one in enumerate(cursor.description) if one.type_code == JSONB]
         while found := cursor.fetchmany(ROWS_AT_ONCE):
-            yield from found
+            for row in found:
+                values = list(row)
+                for place in places:
+                    values[place] = json.loads(values[place])
+                yield tuple(values)
 
 
 def as_json(columns: Sequence[str], row: Sequence[Any]) -> bytes:
-    """Write a row as one line of JSON."""
+    """Write a row as one line of JSON: times by RFC 3339, money as text."""
     line = dict(zip(columns, row, strict=True))
-    return json.dumps(line, default=str, ensure_ascii=False).encode() + b"\n"
+    return json.dumps(line, default=_plain, ensure_ascii=False).encode() + b"\n"
 
 
 def pretty(value: Any) -> bytes:
     """Write JSON for people."""
-    return json.dumps(value, indent=1, default=str, ensure_ascii=False).encode() + b"\n"
+    return json.dumps(value, indent=1, default=_plain, ensure_ascii=False).encode() + b"\n"
+
+
+def _plain(value: Any) -> str:
+    return value.isoformat() if isinstance(value, date | datetime) else str(value)
 
 
 def as_csv(lines: Iterable[Sequence[Any]]) -> bytes:
@@ -113,7 +149,9 @@ def as_csv(lines: Iterable[Sequence[Any]]) -> bytes:
 
 def _cell(value: Any) -> Any:
     if isinstance(value, dict | list):
-        value = json.dumps(value, default=str, ensure_ascii=False)
+        value = json.dumps(value, default=_plain, ensure_ascii=False)
+    if isinstance(value, date | datetime):
+        return value.isoformat()
     if isinstance(value, str):
         return text_cell(value)
     return "" if value is None else value
@@ -135,7 +173,17 @@ def readme(account_name: str, moment: str, version: int) -> str:
             "`manage.py import_account` reads this file into another installation."
         ),
     ]
-    for source in [*sources(), Source("calls/part-…", shown_columns(EVENTS), "")]:
-        listed = "\n".join(f"- `{name}`: {purpose}" for name, purpose in source.columns.items())
-        parts.append(f"## {source.name}\n{listed}")
+    calls = {name: shown_columns(EVENTS)[name] for name in call_columns()}
+    for source in [
+        *sources(),
+        Source(
+            "calls/<project>/part-…",
+            _purposes(calls.values()),
+            {name: one.meaning for name, one in calls.items()},
+            "",
+        ),
+        rates(),
+    ]:
+        listed = "\n".join(f"- `{name}`: {meaning}" for name, meaning in source.columns.items())
+        parts.append(f"## {source.name}\nHeld for: {source.purpose}.\n\n{listed}")
     return "\n\n".join(parts) + "\n"

@@ -159,11 +159,11 @@ def _write_tables(begun: Export, archive: GrowingZip) -> None:
 def _write_table(archive: GrowingZip, source: content.Source, account_id: int) -> None:
     names = list(source.columns)
     with archive.file(f"{source.name}.json") as file:
-        for row in content.rows(source, account_id):
+        for row in content.rows(source, account=account_id):
             file.write(content.as_json(names, row))
     with archive.file(f"{source.name}.csv") as file:
         file.write(content.as_csv([names]))
-        for row in content.rows(source, account_id):
+        for row in content.rows(source, account=account_id):
             file.write(content.as_csv([row]))
 
 
@@ -229,15 +229,10 @@ def _commit(begun: Export, archive: GrowingZip) -> None:
 
 def _finish(begun: Export, archive: GrowingZip) -> None:
     with archive.step():
-        with archive.file("rates.json") as file, connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT id, catalogue, provider, model, units, first_used_at FROM events_rate"
-                " WHERE id = ANY(%s) ORDER BY id",
-                [begun.cursor["rates"]],
-            )
-            names = [column.name for column in cursor.description]
-            for row in cursor.fetchall():
-                file.write(content.as_json(names, row))
+        rates = content.rates()
+        with archive.file(f"{rates.name}.json") as file:
+            for row in content.rows(rates, rates=begun.cursor["rates"]):
+                file.write(content.as_json(list(rates.columns), row))
         listed = {
             "format": FORMAT_VERSION,
             "moment": begun.moment.isoformat() if begun.moment else None,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from django.utils.text import capfirst
 
+from events.ingest.wire import FIELDS
 from llmcost.inventory import Category, Declared, Recipient, Subject
 from privacy.inventory.registry import inventory
 from privacy.policy.subprocessors import processors
@@ -82,7 +83,7 @@ def _nine() -> Rows:
 
 
 def _further() -> Rows:
-    more = [name for name, one in inventory()[EVENT].items() if one.meaning and name not in NINE]
+    more = [name for name in inventory()[EVENT] if name in FIELDS and name not in NINE]
     return [["Field", "What it is", "Why"], *_fields(more)]
 
 

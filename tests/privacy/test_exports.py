@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 from datetime import timedelta
 from zipfile import ZipFile
 
@@ -27,6 +28,7 @@ from tests.events.test_ingest import CALL
 from tests.privacy.test_erasure import log, post, usage  # noqa: F401 - fixture
 
 PAGE = "/account/data/exports/"
+RFC_3339 = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00"
 HOSTILE = '=HYPERLINK("http://evil","x")'
 
 
@@ -80,10 +82,37 @@ def test_everything_is_in_it_and_explained(firm):
         assert member["email"] == "owner@firm.example"
         assert lines(archive, "accounts_auditevent.json")
         readme = archive.read("README.md").decode()
-        for source in content.sources():
-            assert f"## {source.name}" in readme
-        for column in content.shown_columns("events_event"):
-            assert f"`{column}`" in readme
+        for source in [*content.sources(), content.rates()]:
+            assert f"## {source.name}\nHeld for: {source.purpose}." in readme
+            for column, meaning in source.columns.items():
+                assert f"- `{column}`: {meaning}" in readme
+        for column in content.call_columns():
+            assert f"- `{column}`: " in readme
+
+
+def test_the_readme_says_of_every_column_what_it_is(firm):
+    for source in [*content.sources(), content.rates()]:
+        meanings = list(source.columns.values())
+        assert all(meanings), source.name
+        assert len(set(meanings)) == len(meanings), source.name
+    calls = content.shown_columns(content.EVENTS)
+    assert all(one.meaning for one in calls.values())
+    assert len({one.meaning for one in calls.values()}) == len(calls)
+
+
+def test_json_holds_objects_and_times_as_programs_expect_them(firm):
+    post(firm.key, CALL)
+    export = ready(firm)
+
+    with ZipFile(services.path_of(export)) as archive:
+        trail = lines(archive, "accounts_auditevent.json")
+        [created] = [one for one in trail if one["action"] == "key.created"][:1]
+        assert created["details"]["project"] == "prod"
+        assert re.fullmatch(RFC_3339, created["at"])
+        [rate] = lines(archive, "rates.json")
+        assert {"count", "price", "tiers", "inside"} == set(rate["units"][0])
+        for call in lines(archive, "calls/prod/part-00001.json"):
+            assert re.fullmatch(RFC_3339, call["created_at"])
 
 
 def test_no_secret_is_in_it(firm):
