@@ -48,6 +48,9 @@ class Publication(models.Model):
     is_announced = models.BooleanField(help_text="Material: every owner is told before.")
     published_at = models.DateTimeField(db_default=Now())
     told_up_to = models.BigIntegerField(default=0, help_text="The user who was told last.")
+    sha256 = models.CharField(
+        max_length=64, default="", help_text="Of its files; empty: published before this was kept."
+    )
 
     class Meta:
         constraints = [

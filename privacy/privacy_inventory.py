@@ -47,7 +47,7 @@ _RECEIPT = Declared(
 
 INVENTORY: Inventory = {
     "privacy_publication": technical(
-        "id kind version effective is_announced published_at told_up_to",
+        "id kind version effective is_announced published_at told_up_to sha256",
         "which versions of our documents are in force",
         Retention.ALWAYS,
     ),

@@ -24,7 +24,8 @@ from privacy.models import (
     Thread,
     VisitorMark,
 )
-from privacy.policy.publication import unpublished
+from privacy.policy.drafting import outdated
+from privacy.policy.publication import rewritten, unpublished
 from privacy.policy.subprocessors import processors
 from privacy.receipts import broken_links
 from privacy.report import Outcome, promise
@@ -166,6 +167,16 @@ def children() -> Outcome:
 @promise(17, "every version of our documents is published")
 def published() -> Outcome:
     return _none([f"{kind} {one.version}" for kind, one in unpublished()], "not published")
+
+
+@promise(17, "the newest policy says what is stored now")
+def policy_says_it() -> Outcome:
+    return _none(outdated(), "tables outdated, a new version is needed (manage.py draft_policy)")
+
+
+@promise(17, "what was published was not changed afterwards")
+def not_rewritten() -> Outcome:
+    return _none([str(one) for one in rewritten()], "changed, a new version is needed")
 
 
 @promise(17, "every owner is told of what is to change")

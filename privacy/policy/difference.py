@@ -9,11 +9,11 @@ from itertools import zip_longest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from privacy.policy.documents import Document, Part
+from privacy.policy.documents import Document, Part, Table
 
 # Below this share of common words a paragraph is another one and not a changed one.
 ALIKE = 0.4
-MARKUP = re.compile(r"`|\[\[[a-z ]+\]\]|\]\([^)]*\)|\[")
+MARKUP = re.compile(r"`|\]\([^)]*\)|\[")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,12 @@ def _of(old: Part | None, new: Part) -> SafeString:
 
 
 def _paragraphs(part: Part) -> list[str]:
-    """Return what stands in a part as plain words, paragraph by paragraph."""
+    """Return what stands in a part as plain words: paragraphs, and the rows of its tables."""
     lines = [part.short]
     for block in part.blocks:
+        if isinstance(block, Table):
+            lines += [" · ".join(filter(None, row)) for row in block.rows]
+            continue
         lines += block.split("\n- ") if block.startswith("- ") else [block]
     plain = (" ".join(MARKUP.sub("", line.removeprefix("- ")).split()) for line in lines)
     return [line for line in plain if line]

@@ -67,26 +67,35 @@ def unpublished() -> list[tuple[Kind, Document]]:
     ]
 
 
+def rewritten() -> list[Publication]:
+    """Return what was published here and has another text or table by now."""
+    said = {(kind, one.version): one.sha256 for kind in KINDS for one in versions(kind)}
+    return [
+        one
+        for one in Publication.objects.exclude(sha256="").order_by("pk")
+        if said.get((one.kind, one.version), one.sha256) != one.sha256
+    ]
+
+
 @transaction.atomic
 def publish() -> list[Publication]:
     """Publish what is not published yet; safe to repeat. Raises PolicyRefused, and then nothing is.
 
-    The versions that are in force when an installation first publishes are only written down:
-    nobody has known another one.
+    What an installation publishes first is only written down: nobody has known another one.
     """
     today = clock.now().date()
     known = set(Publication.objects.values_list("kind", flat=True))
     made = []
     for kind, document in unpublished():
-        is_first = kind not in known and document.effective <= today
-        if not is_first:
+        if kind in known:
             _check(document, today)
         publication, is_new = Publication.objects.get_or_create(
             kind=kind,
             version=document.version,
             defaults={
                 "effective": document.effective,
-                "is_announced": document.is_material and not is_first,
+                "is_announced": document.is_material and document.effective > today,
+                "sha256": document.sha256,
             },
         )
         made += [publication] if is_new else []

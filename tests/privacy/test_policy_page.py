@@ -1,7 +1,6 @@
 """The privacy policy: each promise is stated, and the page says whose version it is."""
 
 import re
-from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
@@ -86,7 +85,7 @@ def test_every_field_of_an_event_is_named_and_what_it_is_comes_from_the_inventor
     (part,) = [part for part in policy.parts if 5 in part.promises]
 
     assert set(re.findall(r"<code>(\w+)</code>", part.html)) == set(EVENT_FIELDS) == set(FIELDS)
-    assert not any("|" in block for block in part.blocks)
+    assert not any("|" in block for block in part.blocks if isinstance(block, str))
     for name in FIELDS:
         assert escape(inventory()["events_event"][name].meaning) in part.html
 
@@ -100,14 +99,6 @@ def test_whatever_is_stored_about_somebody_is_in_the_policys_table(policy):
         if one.subject is not Subject.NOBODY:
             for words in (one.purpose, one.basis, one.retention, one.subject, *one.recipients):
                 assert escape(words) in html
-
-
-def test_a_new_column_changes_the_table_and_not_the_text(policy, monkeypatch):
-    (part,) = [part for part in policy.parts if part.id == "stored"]
-    shoe_size = replace(inventory()["accounts_user"]["name"], purpose="fitting shoes")
-    monkeypatch.setitem(inventory()["accounts_user"], "shoe_size", shoe_size)
-
-    assert "fitting shoes" in part.html
 
 
 def test_processors_stand_in_one_file(policy):

@@ -14,7 +14,7 @@ from llmcost.tenancy.context import tenant
 from privacy import tasks
 from privacy.models import Notice, Publication
 from privacy.policy import current, documents, publication, versions
-from privacy.policy.documents import Part
+from privacy.policy.documents import Part, Table
 
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
 TODAY = NOON.date()
@@ -205,6 +205,45 @@ def test_the_history_shows_each_version_and_its_difference(draft, client):
     assert f'{second.title} <span class="badge">gone</span>' in shown
     assert rest[0].title not in shown.split("<main", 1)[1]
     assert client.get("/privacy/history/2020-01-01/").status_code == 404
+
+
+def test_an_older_version_keeps_its_tables_and_the_difference_shows_their_rows(draft, client):
+    old = versions("privacy")[0]
+    (part,) = [part for part in old.parts if part.id == "calls"]
+    table = next(block for block in part.blocks if isinstance(block, Table))
+    said = [*table.rows[:-1], [*table.rows[-1][:2], "bread <daily>"]]
+    blocks = (Table(table.name, [*said, ["`oven`", "which one", "bread"]]),)
+    draft(effective=in_days(0), is_material=False, parts=(replace(part, blocks=blocks),))
+
+    shown = client.get("/privacy/history/next/").content.decode()
+
+    assert "created_at · the time of the call" in shown
+    assert "<ins>bread &lt;daily&gt;</ins>" in shown
+    assert "<ins>oven · which one · bread</ins>" in shown
+    first = client.get(f"/privacy/history/{versions('privacy')[-1].version}/").content.decode()
+    assert "<td" in first
+    assert "bread" not in first
+
+
+def test_what_was_published_is_not_changed_afterwards_unnoticed(draft):
+    newest = draft(effective=TODAY, is_material=False, sha256="a" * 64)
+    publication.publish()
+    assert publication.rewritten() == []
+
+    draft(effective=newest.effective, is_material=False, sha256="b" * 64)
+
+    assert [str(one) for one in publication.rewritten()] == ["privacy next"]
+
+
+def test_where_nothing_was_published_yet_a_coming_version_waits_for_nobody(draft):
+    Publication.objects.all().delete()
+    draft(effective=in_days(3), is_material=True)
+
+    publication.publish()
+
+    assert publication.unpublished() == []
+    assert current("privacy").version != "next"
+    assert [document.version for _, document in publication.upcoming()] == ["next"]
 
 
 def test_the_first_version_is_shown_whole(client):
