@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from allauth.account.internal.flows.login import get_authentication_records
 from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.core.ratelimit import consume
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -17,10 +18,16 @@ from django.urls import is_valid_path, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods
 
-from accounts import support_access
-from accounts.errors import AccountReadOnly, MissingRight, OtherAccount, SupportMayOnlyLook
+from accounts.errors import (
+    AccountReadOnly,
+    MissingRight,
+    OtherAccount,
+    SupportMayOnlyLook,
+    TooManyAttempts,
+)
 from accounts.models import Account, Membership, Role
 from accounts.rights import Right, may
+from accounts.support import grants
 from llmcost import clock
 from llmcost.errors import NotFound
 from llmcost.tenancy.context import signed_in, support_staff, tenant
@@ -66,7 +73,7 @@ def member_page(
         @login_required
         @wraps(view)
         def inside(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            if (customers := support_access.looked_at(request)) is not None:
+            if (customers := grants.looked_at(request)) is not None:
                 return _shown_to_support(view, right, customers, request, *args, **kwargs)
             request.membership = membership_of(request)
             membership = request.membership
@@ -130,13 +137,13 @@ def _shown_to_support(
     """
     if right is not Right.READ_USAGE or request.method not in SAFE_METHODS:
         raise SupportMayOnlyLook
-    grant = support_access.record_look(request, account_id)
+    grant = grants.record_look(request, account_id)
     if grant is None:
-        support_access.end_look(request)
+        grants.end_look(request)
         messages.warning(request, "The customer's grant has ended: you see their pages no more.")
         return redirect("admin:accounts_account_change", account_id)
     with support_staff(), tenant(account_id):
-        request.membership = support_access.as_reader(account_id, request.user)
+        request.membership = grants.as_reader(account_id, request.user)
         request.account = Account.objects.get(pk=account_id)
         request.support_grant = grant
         return view(request, *args, **kwargs)
@@ -183,6 +190,12 @@ def home_of(role: str) -> str:
     if may(role, Right.READ_USAGE):
         return settings.LOGIN_REDIRECT_URL
     return BILLING_PAGE if is_valid_path(BILLING_PAGE) else reverse("accounts:team")
+
+
+def limit_forms(request: HttpRequest) -> None:
+    """Refuse a person who sends forms faster than anybody types. Raises TooManyAttempts."""
+    if not consume(request, action="manage_email", user=request.user):
+        raise TooManyAttempts
 
 
 def _require_same_account(request: HttpRequest) -> None:

@@ -14,10 +14,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path
 
-from accounts import audit, support_access
-from accounts.duties import Power
+from accounts import audit
 from accounts.models import Account, Membership, StaffAct, User
-from accounts.support_desk import (
+from accounts.support import grants
+from accounts.support.desk import (
     ACTS,
     FINDERS,
     MOST_FOUND,
@@ -31,6 +31,7 @@ from accounts.support_desk import (
     offer,
     perform,
 )
+from accounts.support.duties import Power
 from llmcost.admin import LARGEST_ID, ReadOnlyAdmin
 from llmcost.errors import AppError, NotFound
 from llmcost.tenancy.context import support_staff
@@ -124,7 +125,7 @@ class AccountAdmin(ReadOnlyAdmin):
         """POST …/look/: go to the customer's pages, under their grant."""
         if request.method != "POST" or Power.LOOK not in request.powers or pk > LARGEST_ID:
             raise NotFound
-        if support_access.begin_look(request, pk):
+        if grants.begin_look(request, pk):
             return redirect("events:overview")
         messages.error(request, "The customer has not granted this, or it has ended.")
         return redirect("admin:accounts_account_change", pk)
@@ -133,7 +134,7 @@ class AccountAdmin(ReadOnlyAdmin):
         """POST …/look/end/: leave the customer's pages."""
         if request.method != "POST":
             raise NotFound
-        account_id = support_access.end_look(request)
+        account_id = grants.end_look(request)
         if account_id is None:
             return redirect("admin:index")
         return redirect("admin:accounts_account_change", account_id)
@@ -160,7 +161,7 @@ class AccountAdmin(ReadOnlyAdmin):
             panels=panels,
             acts=acts,
             may_look=Power.LOOK in request.powers,
-            grant=support_access.grant_in_force(pk),
+            grant=grants.grant_in_force(pk),
         )
 
 

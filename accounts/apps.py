@@ -8,4 +8,4 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         """Connect what follows a sign-in to allauth's signals."""
-        from accounts import sign_in  # noqa: F401, PLC0415 - its models are loaded only now
+        from accounts.sign_in import receivers  # noqa: F401, PLC0415 - needs the app registry

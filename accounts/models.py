@@ -71,7 +71,7 @@ class Session(AbstractBaseSession):
     @classmethod
     def get_session_store_class(cls) -> type[SessionBase]:
         """Return the store that reads and writes this table."""
-        from accounts.sessions import SessionStore  # noqa: PLC0415 - which imports this module
+        from accounts.sign_in.sessions import SessionStore  # noqa: PLC0415 - which imports this module
 
         return SessionStore
 

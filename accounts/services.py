@@ -10,7 +10,8 @@ from accounts import audit
 from accounts.errors import PurgeBegun
 from accounts.models import Account, Membership, Role, User
 from accounts.rights import Right
-from accounts.team import lock_account, withdraw_open_invitations
+from accounts.team.conditions import lock_account
+from accounts.team.invitations import withdraw_open_invitations
 from llmcost import outbox
 from llmcost.tenancy.context import tenant
 

@@ -2,16 +2,17 @@
 
 from celery import shared_task
 
-from accounts import sessions, support_access
+from accounts.sign_in.sessions import SessionStore
+from accounts.support import grants
 
 
 @shared_task(name="accounts.tasks.forget_sessions")
 def forget_sessions() -> None:
     """Delete the sessions that have ended by their age."""
-    sessions.SessionStore.clear_expired()
+    SessionStore.clear_expired()
 
 
 @shared_task(name="accounts.tasks.note_expired_grants")
 def note_expired_grants() -> None:
     """Write the end of support grants that ran out into their trails."""
-    support_access.note_expired_grants()
+    grants.note_expired_grants()

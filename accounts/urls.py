@@ -9,41 +9,51 @@ from allauth.socialaccount.providers.google import views as google
 from allauth.socialaccount.providers.openid_connect import views as openid_connect
 from django.urls import path, re_path
 
-from accounts import person_views, team_views, views
 from accounts.access import person_page
-from accounts.views import end_provider, start_provider
+from accounts.person import views as person
+from accounts.sign_in import views as sign_in
+from accounts.sso import views as sso
+from accounts.team import views as team
 
 personal, fresh = person_page(), person_page(fresh=True)
 
 urlpatterns = [
-    path("signup/", views.SignUpView.as_view(), name="account_signup"),
-    path("login/", views.SignInView.as_view(), name="account_login"),
-    path("login/second-factor/", views.SecondFactorView.as_view(), name="mfa_authenticate"),
-    path("login/passkey/", views.PasskeySignInView.as_view(), name="mfa_login_webauthn"),
-    path("login/sso/", views.sso_start, name="sso_start"),
-    path("login/sso/needed/", views.sso_needed, name="sso_needed"),
-    path("login/google/", start_provider(google.oauth2_login), name="google_login"),
-    path("login/google/callback/", end_provider(google.oauth2_callback), name="google_callback"),
-    path("login/github/", start_provider(github.oauth2_login), name="github_login"),
-    path("login/github/callback/", end_provider(github.oauth2_callback), name="github_callback"),
+    path("signup/", sign_in.SignUpView.as_view(), name="account_signup"),
+    path("login/", sign_in.SignInView.as_view(), name="account_login"),
+    path("login/second-factor/", sign_in.SecondFactorView.as_view(), name="mfa_authenticate"),
+    path("login/passkey/", sign_in.PasskeySignInView.as_view(), name="mfa_login_webauthn"),
+    path("login/sso/", sso.start, name="sso_start"),
+    path("login/sso/needed/", sso.needed, name="sso_needed"),
+    path("login/google/", sign_in.start_provider(google.oauth2_login), name="google_login"),
+    path(
+        "login/google/callback/",
+        sign_in.end_provider(google.oauth2_callback),
+        name="google_callback",
+    ),
+    path("login/github/", sign_in.start_provider(github.oauth2_login), name="github_login"),
+    path(
+        "login/github/callback/",
+        sign_in.end_provider(github.oauth2_callback),
+        name="github_callback",
+    ),
     path(
         "login/with/<slug:provider_id>/",
-        start_provider(openid_connect.login),
+        sign_in.start_provider(openid_connect.login),
         name="openid_connect_login",
     ),
     path(
         "login/with/<slug:provider_id>/callback/",
-        end_provider(openid_connect.callback),
+        sign_in.end_provider(openid_connect.callback),
         name="openid_connect_callback",
     ),
     path("login/cancelled/", social.login_cancelled, name="socialaccount_login_cancelled"),
     path("login/failed/", social.login_error, name="socialaccount_login_error"),
-    path("signup/finish/", views.ProviderSignUpView.as_view(), name="socialaccount_signup"),
+    path("signup/finish/", sign_in.ProviderSignUpView.as_view(), name="socialaccount_signup"),
     path("logout/", allauth.logout, name="account_logout"),
-    path("invitation/<str:token>/", team_views.invitation, name="invitation"),
+    path("invitation/<str:token>/", team.invitation, name="invitation"),
     path(
         "invitation/<str:token>/signup/",
-        team_views.InvitedSignUpView.as_view(),
+        team.InvitedSignUpView.as_view(),
         name="invited_signup",
     ),
     path("inactive/", allauth.account_inactive, name="account_inactive"),
@@ -51,11 +61,11 @@ urlpatterns = [
     re_path(
         r"^confirm-email/(?P<key>[-:\w]+)/$", allauth.confirm_email, name="account_confirm_email"
     ),
-    path("password/reset/", views.ResetView.as_view(), name="account_reset_password"),
+    path("password/reset/", sign_in.ResetView.as_view(), name="account_reset_password"),
     path("password/reset/done/", allauth.password_reset_done, name="account_reset_password_done"),
     re_path(
         r"^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$",
-        views.NewPasswordView.as_view(),
+        sign_in.NewPasswordView.as_view(),
         name="account_reset_password_from_key",
     ),
     path(
@@ -64,65 +74,65 @@ urlpatterns = [
         name="account_reset_password_from_key_done",
     ),
     # --- Is it still you? -------------------------------------------------------------------
-    path("reauthenticate/", views.PasswordAgainView.as_view(), name="account_reauthenticate"),
-    path("reauthenticate/code/", views.CodeAgainView.as_view(), name="mfa_reauthenticate"),
+    path("reauthenticate/", sign_in.PasswordAgainView.as_view(), name="account_reauthenticate"),
+    path("reauthenticate/code/", sign_in.CodeAgainView.as_view(), name="mfa_reauthenticate"),
     path(
         "reauthenticate/passkey/",
-        views.PasskeyAgainView.as_view(),
+        sign_in.PasskeyAgainView.as_view(),
         name="mfa_reauthenticate_webauthn",
     ),
     # --- The person's own pages -------------------------------------------------------------
-    path("account/email/", fresh(person_views.EmailView.as_view()), name="account_email"),
+    path("account/email/", fresh(person.EmailView.as_view()), name="account_email"),
     path(
         "account/password/",
-        personal(person_views.PasswordChangeView.as_view()),
+        personal(person.PasswordChangeView.as_view()),
         name="account_change_password",
     ),
     path(
         "account/password/set/",
-        fresh(person_views.PasswordSetView.as_view()),
+        fresh(person.PasswordSetView.as_view()),
         name="account_set_password",
     ),
-    path("account/security/", person_views.security, name="mfa_index"),
-    path("account/security/", person_views.security, name="mfa_list_webauthn"),
+    path("account/security/", person.security, name="mfa_index"),
+    path("account/security/", person.security, name="mfa_list_webauthn"),
     path(
         "account/security/app/",
-        fresh(person_views.AuthenticatorView.as_view()),
+        fresh(person.AuthenticatorView.as_view()),
         name="mfa_activate_totp",
     ),
     path(
         "account/security/app/remove/",
-        fresh(person_views.NoAuthenticatorView.as_view()),
+        fresh(person.NoAuthenticatorView.as_view()),
         name="mfa_deactivate_totp",
     ),
     path(
         "account/security/recovery-codes/",
-        fresh(person_views.RecoveryCodesView.as_view()),
+        fresh(person.RecoveryCodesView.as_view()),
         name="mfa_view_recovery_codes",
     ),
     path(
         "account/security/recovery-codes/new/",
-        fresh(person_views.NewRecoveryCodesView.as_view()),
+        fresh(person.NewRecoveryCodesView.as_view()),
         name="mfa_generate_recovery_codes",
     ),
     path(
         "account/security/providers/",
-        fresh(person_views.ProvidersView.as_view()),
+        fresh(person.ProvidersView.as_view()),
         name="socialaccount_connections",
     ),
     path(
         "account/security/passkeys/add/",
-        fresh(person_views.NewPasskeyView.as_view()),
+        fresh(person.NewPasskeyView.as_view()),
         name="mfa_add_webauthn",
     ),
     path(
         "account/security/passkeys/<int:pk>/",
-        fresh(person_views.RenamePasskeyView.as_view()),
+        fresh(person.RenamePasskeyView.as_view()),
         name="mfa_edit_webauthn",
     ),
     path(
         "account/security/passkeys/<int:pk>/remove/",
-        fresh(person_views.RemovePasskeyView.as_view()),
+        fresh(person.RemovePasskeyView.as_view()),
         name="mfa_remove_webauthn",
     ),
 ]

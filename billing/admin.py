@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
-from accounts.duties import Power
 from accounts.models import Account, User
-from accounts.support_desk import FINDERS, MOST_FOUND, Act, CannotAct, Choices, Done, Panel, offer
+from accounts.support.desk import FINDERS, MOST_FOUND, Act, CannotAct, Choices, Done, Panel, offer
+from accounts.support.duties import Power
 from billing.models import BillingAccount, Status
 from billing.services import changes, purchase
 from billing.standing import is_on_trial, plan_in_force

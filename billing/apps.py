@@ -22,11 +22,11 @@ class BillingConfig(AppConfig):
         post_migrate.connect(backstop.install, sender=self, dispatch_uid="billing.backstop")
 
     def _follow(self) -> None:
-        from accounts.limits import ask_for_member_limit  # noqa: PLC0415
         from accounts.services import (  # noqa: PLC0415 - need the app registry
             account_closed,
             account_opened,
         )
+        from accounts.team.conditions import ask_for_member_limit  # noqa: PLC0415
         from billing.services import following  # noqa: PLC0415
         from billing.standing import members_of_plan  # noqa: PLC0415
         from billing.stripe.record import standing_changed  # noqa: PLC0415

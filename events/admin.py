@@ -4,8 +4,8 @@ from typing import Any
 
 from django.db import connection
 
-from accounts.duties import Power
-from accounts.support_desk import Panel, offer
+from accounts.support.desk import Panel, offer
+from accounts.support.duties import Power
 
 
 def calls_by_month(account_id: int) -> list[tuple[Any, int]]:

@@ -34,7 +34,7 @@ class AdminConfig(admin_apps.SimpleAdminConfig):
     """Django's admin with our site: every page of it runs as the support-staff role."""
 
     default = False
-    default_site = "accounts.site.StaffSite"
+    default_site = "accounts.support.site.StaffSite"
 
     def ready(self) -> None:
         """Find the apps' pages."""

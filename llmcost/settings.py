@@ -217,17 +217,17 @@ LOGOUT_REDIRECT_URL = ACCOUNT_LOGOUT_REDIRECT_URL = "/"
 PASSWORD_RESET_TIMEOUT = 3600  # seconds; the mail says one hour
 # Messages wait in the session, so that signing in needs no cookie beside it.
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
-SESSION_ENGINE = "accounts.sessions"
-ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
+SESSION_ENGINE = "accounts.sign_in.sessions"
+ACCOUNT_ADAPTER = "accounts.sign_in.adapter.AccountAdapter"
 ACCOUNT_FORMS = {
-    "login": "accounts.forms.SignInForm",
-    "signup": "accounts.forms.SignUpForm",
-    "reset_password": "accounts.forms.ResetForm",
-    "reset_password_from_key": "accounts.forms.NewPasswordForm",
-    "reauthenticate": "accounts.forms.PasswordAgainForm",
-    "add_email": "accounts.forms.ChangeEmailForm",
-    "change_password": "accounts.forms.ChangePasswordForm",
-    "set_password": "accounts.forms.SetPasswordForm",
+    "login": "accounts.sign_in.forms.SignInForm",
+    "signup": "accounts.sign_in.forms.SignUpForm",
+    "reset_password": "accounts.sign_in.forms.ResetForm",
+    "reset_password_from_key": "accounts.sign_in.forms.NewPasswordForm",
+    "reauthenticate": "accounts.sign_in.forms.PasswordAgainForm",
+    "add_email": "accounts.person.forms.ChangeEmailForm",
+    "change_password": "accounts.person.forms.ChangePasswordForm",
+    "set_password": "accounts.person.forms.SetPasswordForm",
 }
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
@@ -249,9 +249,9 @@ ACCOUNT_RATE_LIMITS = {"write_to_us": "10/m/ip,10/h/key"}
 ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", 0)
 
 # Sign-in through others: those that this installation has registered with, and each account's own
-# single sign-on. Nobody is signed in because an address matches: see accounts/providers.py.
-SOCIALACCOUNT_ADAPTER = "accounts.providers.ProviderAdapter"
-SOCIALACCOUNT_FORMS = {"signup": "accounts.forms.ProviderSignUpForm"}
+# single sign-on. Nobody is signed in because an address matches: see accounts/sign_in/providers.py.
+SOCIALACCOUNT_ADAPTER = "accounts.sign_in.providers.ProviderAdapter"
+SOCIALACCOUNT_FORMS = {"signup": "accounts.sign_in.forms.ProviderSignUpForm"}
 SOCIALACCOUNT_AUTO_SIGNUP = False  # the name, the company and the box are still asked
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
 SOCIALACCOUNT_STORE_TOKENS = False
@@ -284,14 +284,14 @@ if _issuer := env.str("OIDC_ISSUER", ""):
 # Whether the providers asked on sign-in may stand in a private network or have no TLS.
 SSO_PRIVATE_NETWORK = env.bool("SSO_PRIVATE_NETWORK", LOCAL_MODE)
 # Second factors, and passkeys that sign in by themselves.
-MFA_ADAPTER = "accounts.factors.FactorAdapter"
+MFA_ADAPTER = "accounts.sign_in.factors.FactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_FORMS = {
-    "authenticate": "accounts.forms.CodeForm",
-    "reauthenticate": "accounts.forms.CodeAgainForm",
-    "activate_totp": "accounts.forms.AuthenticatorForm",
-    "add_webauthn": "accounts.forms.PasskeyForm",
-    "edit_webauthn": "accounts.forms.PasskeyNameForm",
+    "authenticate": "accounts.sign_in.forms.CodeForm",
+    "reauthenticate": "accounts.sign_in.forms.CodeAgainForm",
+    "activate_totp": "accounts.person.forms.AuthenticatorForm",
+    "add_webauthn": "accounts.person.forms.PasskeyForm",
+    "edit_webauthn": "accounts.person.forms.PasskeyNameForm",
 }
 MFA_TOTP_ISSUER = "LLM Cost Tracker"
 MFA_TOTP_TOLERANCE = 1  # a phone's clock may be half a minute off

@@ -29,5 +29,5 @@ urlpatterns = [
 handler400 = "llmcost.errors.bad_request"
 handler403 = "llmcost.errors.permission_denied"
 handler404 = "llmcost.errors.not_found"
-handler429 = "accounts.views.too_many_attempts"  # where allauth looks for it
+handler429 = "accounts.sign_in.views.too_many_attempts"  # where allauth looks for it
 handler500 = "llmcost.errors.server_error"

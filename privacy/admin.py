@@ -14,9 +14,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path
 
-from accounts.duties import Power
 from accounts.models import Membership, User
-from accounts.support_desk import Panel, offer
+from accounts.support.desk import Panel, offer
+from accounts.support.duties import Power
 from llmcost.admin import ReadOnlyAdmin
 from llmcost.errors import AppError, NotFound
 from privacy import report

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
-from accounts.duties import Power
 from accounts.models import Account, User
-from accounts.support_desk import FINDERS, MOST_FOUND, Act, CannotAct, Choices, Done, Panel, offer
+from accounts.support.desk import FINDERS, MOST_FOUND, Act, CannotAct, Choices, Done, Panel, offer
+from accounts.support.duties import Power
 from llmcost import clock
 from projects.keys.format import hint
 from projects.models import ApiKey, Project

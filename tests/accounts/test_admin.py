@@ -10,8 +10,8 @@ from django.core import mail
 from django.core.cache import cache
 from django.test import Client
 
-from accounts.duties import POWERS, Duty, Power, powers_of
 from accounts.models import Actor, AuditEvent, StaffAct, User
+from accounts.support.duties import POWERS, Duty, Power, powers_of
 from llmcost.tenancy.context import tenant
 from tests.accounts.staff import employ
 from tests.events.test_ingest import CALL

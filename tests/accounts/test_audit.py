@@ -8,14 +8,15 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from django.db import ProgrammingError, connection, transaction
 
-from accounts import audit, trail
+from accounts import audit
 from accounts.models import Actor, AuditEvent, Membership, Role
+from accounts.trail import reading
 from llmcost.tenancy.context import tenant
 from tests.accounts.test_team import add, invite
 
 
 def lines(company, **asked):
-    return trail.export(trail.Question(account_id=company.account.pk, **asked))
+    return reading.export(reading.Question(account_id=company.account.pk, **asked))
 
 
 def write(company, many, at):
@@ -100,16 +101,16 @@ def test_pages_follow_each_other_without_a_gap_or_a_double(acme):
 
 
 def test_lines_of_one_moment_are_told_apart(acme, monkeypatch):
-    monkeypatch.setattr(trail, "PAGE", 2)
+    monkeypatch.setattr(reading, "PAGE", 2)
     at = datetime(2026, 11, 1, tzinfo=UTC)
     for _ in range(5):
         write(acme, 1, at)
-    question = trail.Question(account_id=acme.account.pk, last=date(2026, 11, 2))
+    question = reading.Question(account_id=acme.account.pk, last=date(2026, 11, 2))
     numbers, before = 0, ""
 
     with tenant(acme.account.pk):
         for _ in range(3):
-            shown, before = trail.page(question, before)
+            shown, before = reading.page(question, before)
             numbers += len(shown)
 
     assert (numbers, before) == (5, "")
@@ -128,7 +129,7 @@ def test_filters_by_group_person_and_day(acme):
     assert shown(last="2026-11-01") == ["key.created"] * 2
     assert shown(person=membership.pk) == ["member.invited"]
     assert shown(group="account") == ["account.opened"]
-    assert shown(group="billing" if "billing" in trail.GROUPS else "data") == []
+    assert shown(group="billing" if "billing" in reading.GROUPS else "data") == []
 
 
 @pytest.mark.parametrize(
@@ -172,7 +173,7 @@ def test_the_file_holds_what_the_filters_show_and_is_a_line_itself(acme):
     assert answer["Content-Disposition"].endswith('.json"')
     found = json.loads(answer.content)
     assert [one["subject"] for one in found] == [f"line {n}" for n in reversed(range(60))]
-    assert set(found[0]) == set(trail.COLUMNS)
+    assert set(found[0]) == set(reading.COLUMNS)
     assert found[0]["at"] == "2026-11-01T00:00:59+00:00"
     with tenant(acme.account.pk):
         last = AuditEvent.objects.latest("at", "pk")
@@ -193,7 +194,7 @@ def test_no_cell_of_the_file_is_a_formula(acme, start):
     rows = list(csv.reader(io.StringIO(answer.content.decode(), newline="")))
 
     assert answer["Content-Type"] == "text/csv; charset=utf-8"
-    assert rows[0] == list(trail.COLUMNS)
+    assert rows[0] == list(reading.COLUMNS)
     cells = [cell for row in rows[1:] for cell in row]
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
     assert any(cell == f"'{evil}" for cell in cells)

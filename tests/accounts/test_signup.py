@@ -283,7 +283,9 @@ def test_passwords_are_kept_as_argon2_outside_tests():
 
 def test_two_sign_ups_at_once_make_one_user(client, mara, monkeypatch):
     """Both forms were checked before either was saved."""
-    monkeypatch.setattr("accounts.forms.SignUpForm.validate_unique_email", lambda _, value: value)
+    monkeypatch.setattr(
+        "accounts.sign_in.forms.SignUpForm.validate_unique_email", lambda _, value: value
+    )
 
     response = Client().post("/signup/", MARA)
 

@@ -15,8 +15,8 @@ from django.core.cache import cache
 from django.db import connection as database
 from django.test import Client
 
-from accounts import sso
 from accounts.models import Account, AuditEvent, Membership, Role, Session, SsoConnection, User
+from accounts.sso import connections
 from llmcost.tenancy.context import signed_in, tenant
 from llmcost.web import outgoing
 from tests.conftest import prove_again, sign_in
@@ -258,7 +258,7 @@ def test_an_owner_sets_it_up_and_its_secret_is_sealed(acme, form):
         stored = SsoConnection.objects.get(account_id=acme.account.pk)
         trail = list(AuditEvent.objects.filter(account_id=acme.account.pk, action="sso.saved"))
     assert stored.client_secret.startswith("gAAAA")
-    assert sso.app_of(stored).secret == CLIENT_SECRET
+    assert connections.app_of(stored).secret == CLIENT_SECRET
     assert CLIENT_SECRET not in acme.client.get(SETUP).content.decode()
     assert len(trail) == 2
 
@@ -411,7 +411,7 @@ def test_such_a_session_changes_nothing_of_the_person(acme, bob, form, provider,
 def test_it_is_no_way_to_add_to_another_person(acme, globex, form, provider):
     acme.client.post(SETUP, form)
     provider.is_("42", "alice@acme.example")
-    name = sso.provider_name(acme.account)
+    name = connections.provider_name(acme.account)
 
     start = globex.client.post(f"/login/with/{name}/", {"process": "connect"})
     through(globex.client, start)
@@ -494,8 +494,8 @@ def test_nobody_sees_another_accounts_connection_without_its_name(acme, globex, 
     with database.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM accounts_ssodomain")
         assert cursor.fetchone() == (0,)
-    assert sso.connection_of("sso-" + "0" * 8) is None
-    assert sso.connection_for("x@acme.example").account_id == acme.account.pk
+    assert connections.connection_of("sso-" + "0" * 8) is None
+    assert connections.connection_for("x@acme.example").account_id == acme.account.pk
 
 
 # --- Asking addresses that a customer chose --------------------------------------------------

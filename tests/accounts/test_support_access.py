@@ -7,8 +7,8 @@ from django.core.cache import cache
 from django.db import ProgrammingError, connection, transaction
 from django.test import Client
 
-from accounts import support_access
 from accounts.models import Actor, AuditEvent, StaffAct, SupportGrant, User
+from accounts.support import grants
 from accounts.tasks import note_expired_grants
 from llmcost import clock
 from llmcost.tenancy.context import support_staff, tenant
@@ -56,7 +56,7 @@ def seen_by_staff(account_id: int) -> dict[str, int]:
 
 def grant(company, **changes):
     with tenant(company.account.pk):
-        made = support_access.grant_access(
+        made = grants.grant_access(
             company.account, duration="1h", reason="Ticket 4711", by=company.owner
         )
         SupportGrant.objects.filter(account_id=company.account.pk, pk=made.pk).update(**changes)
@@ -112,7 +112,7 @@ def test_ending_closes_a_transaction_that_is_under_way(acme, calls):
         cursor.execute(count, [acme.account.pk])
         assert cursor.fetchone() == (1,)
         cursor.execute("SET LOCAL ROLE NONE")
-        support_access.end_access(acme.account, by=acme.owner)
+        grants.end_access(acme.account, by=acme.owner)
         cursor.execute("SET LOCAL ROLE llmcost_staff")
         cursor.execute(count, [acme.account.pk])
         assert cursor.fetchone() == (0,)
@@ -183,7 +183,7 @@ def test_a_grant_lasts_as_long_as_was_chosen(acme, duration, length):
     sign_in(acme.owner).post(PAGE, {**GRANT, "duration": duration})
 
     with tenant(acme.account.pk):
-        made = support_access.grant_in_force(acme.account.pk)
+        made = grants.grant_in_force(acme.account.pk)
     assert before + length <= made.ends_at <= clock.now() + length
 
 
@@ -239,7 +239,7 @@ def test_what_runs_out_is_noted_once_with_the_time_at_which_it_ended(acme, globe
     grant(globex)
     from llmcost.models import DueWork
 
-    DueWork.objects.filter(kind=support_access.EXPIRY).update(due_at=clock.now())
+    DueWork.objects.filter(kind=grants.EXPIRY).update(due_at=clock.now())
 
     note_expired_grants()
     note_expired_grants()

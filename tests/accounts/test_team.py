@@ -10,10 +10,11 @@ from django.core.cache import cache
 from django.db import IntegrityError, connection, connections, transaction
 from django.test import Client
 
-from accounts import limits, services, team
+from accounts import services
 from accounts.access import CURRENT_ACCOUNT
 from accounts.errors import MembersLimit, MissingRight, NotAMember, OwnerStays
 from accounts.models import Account, AuditEvent, Invitation, Membership, Role, User
+from accounts.team import conditions, invitations, members
 from llmcost.errors import AppError, NotFound
 from llmcost.models import OutgoingMail
 from llmcost.tenancy.context import presenting_invitation, signed_in, tenant
@@ -34,9 +35,9 @@ def _no_limits_used_up(request):
 @pytest.fixture
 def no_plan():
     """A plan's limit, said by whoever knows plans."""
-    before = limits._limit_of
-    yield limits.ask_for_member_limit
-    limits._limit_of = before
+    before = conditions._limit_of
+    yield conditions.ask_for_member_limit
+    conditions._limit_of = before
 
 
 def link_to(address):
@@ -306,7 +307,7 @@ def test_only_the_presented_invitation_is_seen(acme, globex):
     invite(globex, "dora@globex.example")
 
     token = link_to("bob@acme.example").split("/")[2]
-    with presenting_invitation(team.hash_of(token)):
+    with presenting_invitation(invitations.hash_of(token)):
         assert [one.email for one in Invitation.objects.all()] == ["bob@acme.example"]
     assert not Invitation.objects.exists()
 
@@ -367,7 +368,7 @@ def test_the_plans_limit_counts_open_invitations_and_is_asked_again_at_the_door(
 
 
 def test_nobody_writes_to_many_strangers_through_us(acme, monkeypatch):
-    monkeypatch.setattr(team, "MOST_INVITATIONS_A_DAY", 2)
+    monkeypatch.setattr(invitations, "MOST_INVITATIONS_A_DAY", 2)
     invite(acme, "a@x.example")
     invite(acme, "b@x.example")
 
@@ -465,7 +466,7 @@ def test_nobody_becomes_owner_by_a_change_of_role(acme):
 
     assert answer.status_code == 422
     with tenant(acme.account.pk), pytest.raises(OwnerStays):
-        team.change_role(acme.account.pk, membership.pk, role=Role.OWNER, by=acme.owner)
+        members.change_role(acme.account.pk, membership.pk, role=Role.OWNER, by=acme.owner)
 
 
 # --- Ownership -------------------------------------------------------------------------------
@@ -544,14 +545,14 @@ def test_an_account_keeps_exactly_one_owner_whatever_happens_at_once(committed):
     def transfer(to):
         def act():
             with tenant(account):
-                team.transfer_ownership(account, to.pk, by=acme.owner)
+                members.transfer_ownership(account, to.pk, by=acme.owner)
 
         return act
 
     def remove(whom, by):
         def act():
             with tenant(account):
-                team.remove_member(account, whom.pk, by=by)
+                members.remove_member(account, whom.pk, by=by)
 
         return act
 
@@ -568,11 +569,11 @@ def test_a_link_used_twice_at_once_makes_one_member(committed):
     acme = open_company("Acme", "alice@acme.example")
     bob, _ = person("bob@acme.example")
     with tenant(acme.account.pk):
-        team.invite(acme.account.pk, email=bob.email, role=Role.MEMBER, by=acme.owner)
+        invitations.invite(acme.account.pk, email=bob.email, role=Role.MEMBER, by=acme.owner)
     token = link_to(bob.email).split("/")[2]
 
     def accept():
-        team.accept_invitation(token, user=bob)
+        invitations.accept_invitation(token, user=bob)
 
     raised = at_once(*[accept] * 4)
 
@@ -586,12 +587,12 @@ def test_the_limit_holds_when_many_accept_at_once(committed, no_plan):
     tokens = []
     for one in people:
         with tenant(acme.account.pk):
-            team.invite(acme.account.pk, email=one.email, role=Role.MEMBER, by=acme.owner)
+            invitations.invite(acme.account.pk, email=one.email, role=Role.MEMBER, by=acme.owner)
         tokens.append(link_to(one.email).split("/")[2])
     no_plan(lambda _: 3)
 
     raised = at_once(*[
-        lambda token=token, one=one: team.accept_invitation(token, user=one)
+        lambda token=token, one=one: invitations.accept_invitation(token, user=one)
         for token, one in zip(tokens, people, strict=True)
     ])  # fmt: skip
 
@@ -602,7 +603,9 @@ def test_the_limit_holds_when_many_accept_at_once(committed, no_plan):
 def test_who_is_removed_meanwhile_invites_nobody(acme):
     membership, _ = add(acme, "bob@acme.example", Role.ADMIN)
     with tenant(acme.account.pk):
-        team.remove_member(acme.account.pk, membership.pk, by=acme.owner)
+        members.remove_member(acme.account.pk, membership.pk, by=acme.owner)
 
         with pytest.raises(NotAMember):
-            team.invite(acme.account.pk, email="x@x.example", role=Role.ADMIN, by=membership.user)
+            invitations.invite(
+                acme.account.pk, email="x@x.example", role=Role.ADMIN, by=membership.user
+            )

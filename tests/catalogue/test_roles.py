@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 
 from accounts.models import Invitation, Membership, Role, User
 from accounts.rights import RIGHTS, Right, may
-from accounts.team import invite
+from accounts.team.invitations import invite
 from llmcost.tenancy.context import tenant
 from projects.models import Scope
 from projects.services import issue_key

@@ -9,8 +9,8 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.models import Membership, Role, User
-from accounts.sessions import _handle
-from accounts.team import invite
+from accounts.sign_in.sessions import _handle
+from accounts.team.invitations import invite
 from llmcost.tenancy.context import tenant
 from privacy import receipts
 from privacy.requests.services import ask_as_member

@@ -1,4 +1,4 @@
-"""`manage.py createowner`: see accounts/owners.py."""
+"""`manage.py createowner`: see accounts/company/owners.py."""
 
 import sys
 from typing import Any
@@ -9,9 +9,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.validators import validate_email
 from django.urls import reverse
 
-from accounts.forms import NAME_LENGTH
-from accounts.owners import make_owner
-from accounts.staff import AddressTaken
+from accounts.company.owners import make_owner
+from accounts.sign_in.forms import NAME_LENGTH
+from accounts.support.staff import AddressTaken
 
 
 class Command(BaseCommand):

@@ -1,4 +1,4 @@
-"""`manage.py createstaff`: see accounts/staff.py."""
+"""`manage.py createstaff`: see accounts/support/staff.py."""
 
 import sys
 from typing import Any
@@ -9,8 +9,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.validators import validate_email
 from django.urls import reverse
 
-from accounts.duties import Duty
-from accounts.staff import AddressTaken, make_staff
+from accounts.support.duties import Duty
+from accounts.support.staff import AddressTaken, make_staff
 
 # As one types them; the groups have longer names.
 ROLES = {"support": Duty.SUPPORT, "privacy": Duty.PRIVACY, "finance": Duty.FINANCE}

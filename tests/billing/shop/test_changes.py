@@ -7,9 +7,9 @@ import stripe
 from django.core import mail
 from django.test import Client
 
-from accounts.limits import member_limit
 from accounts.models import Membership, User
 from accounts.services import close_account
+from accounts.team.conditions import member_limit
 from billing.models import BillingAccount, Invoice
 from billing.plans import BUSINESS
 from billing.services import changes, failure

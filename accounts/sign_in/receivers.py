@@ -21,10 +21,11 @@ from allauth.socialaccount.signals import social_account_added, social_account_r
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from accounts import audit, sso
+from accounts import audit
 from accounts.access import SSO_ACCOUNT
 from accounts.models import Membership, User
-from accounts.sessions import SIGNED_IN_AT, SIGNED_IN_BY, end_sessions
+from accounts.sign_in.sessions import SIGNED_IN_AT, SIGNED_IN_BY, end_sessions
+from accounts.sso.connections import connection_of
 from llmcost import clock
 from llmcost.tenancy.context import signed_in, tenant
 
@@ -72,7 +73,7 @@ def _signed_in(
 ) -> None:
     way = way_of(request, user)
     provider = sociallogin.account.provider if sociallogin else ""
-    if connection := sso.connection_of(provider):
+    if connection := connection_of(provider):
         request.session[SSO_ACCOUNT] = connection.account_id
     request.session[SIGNED_IN_AT] = clock.now().isoformat()
     request.session[SIGNED_IN_BY] = way

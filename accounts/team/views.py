@@ -7,7 +7,6 @@ from allauth.account.adapter import get_adapter
 from allauth.account.internal.flows.signup import complete_signup
 from allauth.account.models import EmailAddress
 from allauth.account.views import SignupView
-from allauth.core.ratelimit import consume
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db import transaction
@@ -17,15 +16,30 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts import team
-from accounts.access import enter, home_of, member_page, memberships_of, person_page
-from accounts.errors import ForAnotherAddress, TooManyAttempts
-from accounts.forms import InvitedSignUpForm
-from accounts.limits import member_limit
+from accounts.access import (
+    enter,
+    home_of,
+    limit_forms,
+    member_page,
+    memberships_of,
+    person_page,
+)
+from accounts.errors import ForAnotherAddress
 from accounts.models import Account, Invitation, Membership, Role
 from accounts.rights import RIGHTS, Right, may
-from accounts.team_forms import GIVEN_ROLES, InvitationForm, OwnerForm, RoleForm
-from accounts.views import RefusedForm
+from accounts.sign_in.forms import InvitedSignUpForm
+from accounts.sign_in.views import RefusedForm
+from accounts.team.conditions import member_limit
+from accounts.team.forms import GIVEN_ROLES, InvitationForm, OwnerForm, RoleForm
+from accounts.team.invitations import (
+    Offer,
+    accept_invitation,
+    invite,
+    offer,
+    resend_invitation,
+    withdraw_invitation,
+)
+from accounts.team.members import change_role, leave, member_of, remove_member, transfer_ownership
 from llmcost import clock
 from llmcost.errors import AppError, NotFound
 from llmcost.tenancy.context import tenant
@@ -43,12 +57,12 @@ def members(request: HttpRequest) -> HttpResponse:
 @member_page(Right.MANAGE_TEAM)
 def invitations(request: HttpRequest) -> HttpResponse:
     """POST /account/team/invitations/"""
-    _limit(request)
+    limit_forms(request)
     form = InvitationForm(request.POST)
     if form.is_valid():
         asked = form.cleaned_data
         try:
-            team.invite(
+            invite(
                 request.account.pk, email=asked["email"], role=Role(asked["role"]), by=request.user
             )
         except AppError as error:
@@ -63,8 +77,8 @@ def invitations(request: HttpRequest) -> HttpResponse:
 @member_page(Right.MANAGE_TEAM)
 def resending(request: HttpRequest, invitation: int) -> HttpResponse:
     """POST /account/team/invitations/<id>/resending/"""
-    _limit(request)
-    sent = team.resend_invitation(request.account.pk, invitation, by=request.user)
+    limit_forms(request)
+    sent = resend_invitation(request.account.pk, invitation, by=request.user)
     messages.success(request, f"A new link is on its way to {sent.email}; the old one has ended.")
     return redirect("accounts:team")
 
@@ -73,7 +87,7 @@ def resending(request: HttpRequest, invitation: int) -> HttpResponse:
 @member_page(Right.MANAGE_TEAM)
 def withdrawal(request: HttpRequest, invitation: int) -> HttpResponse:
     """POST /account/team/invitations/<id>/withdrawal/"""
-    ended = team.withdraw_invitation(request.account.pk, invitation, by=request.user)
+    ended = withdraw_invitation(request.account.pk, invitation, by=request.user)
     messages.success(request, f"The invitation to {ended.email} is withdrawn.")
     return redirect("accounts:team")
 
@@ -82,13 +96,13 @@ def withdrawal(request: HttpRequest, invitation: int) -> HttpResponse:
 @member_page(Right.MANAGE_TEAM)
 def role(request: HttpRequest, member: int) -> HttpResponse:
     """POST /account/team/members/<id>/role/"""
-    team.member(request.account.pk, member)  # whoever is not there is not there in any role
+    member_of(request.account.pk, member)  # whoever is not there is not there in any role
     form = RoleForm(request.POST)
     if not form.is_valid():
         messages.error(request, "Choose one of the roles; the owner's is given by a transfer.")
         return _team(request, InvitationForm(), status=HTTPStatus.UNPROCESSABLE_ENTITY)
     given = Role(form.cleaned_data["role"])
-    changed = team.change_role(request.account.pk, member, role=given, by=request.user)
+    changed = change_role(request.account.pk, member, role=given, by=request.user)
     if changed.user_id == request.user.pk:
         request.session.cycle_key()
     messages.success(request, f"{changed.user.name} is now: {changed.get_role_display()}.")
@@ -99,7 +113,7 @@ def role(request: HttpRequest, member: int) -> HttpResponse:
 @member_page(Right.MANAGE_TEAM)
 def removal(request: HttpRequest, member: int) -> HttpResponse:
     """POST /account/team/members/<id>/removal/"""
-    removed = team.remove_member(request.account.pk, member, by=request.user)
+    removed = remove_member(request.account.pk, member, by=request.user)
     messages.success(request, f"{removed.user.name} does not belong to the account any more.")
     return redirect("accounts:team")
 
@@ -108,7 +122,7 @@ def removal(request: HttpRequest, member: int) -> HttpResponse:
 @member_page(Right.READ_TEAM, while_read_only=True)
 def leaving(request: HttpRequest) -> HttpResponse:
     """POST /account/team/leaving/"""
-    team.leave(request.account.pk, user=request.user)
+    leave(request.account.pk, user=request.user)
     request.session.cycle_key()
     messages.success(request, f"You have left {request.account.name}.")
     return redirect("accounts:profile")
@@ -120,7 +134,7 @@ def ownership(request: HttpRequest) -> HttpResponse:
     """GET, POST /account/team/ownership/: asks who it is again, because it cannot be undone."""
     form = OwnerForm(request.POST or None, account=request.account)
     if request.method == "POST" and form.is_valid():
-        new = team.transfer_ownership(
+        new = transfer_ownership(
             request.account.pk, form.cleaned_data["member"].pk, by=request.user
         )
         request.session.cycle_key()
@@ -171,7 +185,7 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
     """GET, POST /invitation/<token>/: what is offered; POST accepts it."""
     if request.method == "POST":
         return _accept(request, token)
-    offered = team.offer(token)
+    offered = offer(token)
     page: dict[str, Any] = {"offer": offered, "token": token}
     if not request.user.is_authenticated:
         page["is_known"] = EmailAddress.objects.filter(email=offered.email).exists()
@@ -185,7 +199,7 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
 
 @login_required
 def _accept(request: HttpRequest, token: str) -> HttpResponse:
-    membership = team.accept_invitation(token, user=request.user)
+    membership = accept_invitation(token, user=request.user)
     enter(request, membership.account_id)
     return redirect(home_of(membership.role))
 
@@ -194,11 +208,11 @@ class InvitedSignUpView(RefusedForm, SignupView):
     """GET, POST /invitation/<token>/signup/: the user and the membership, all or nothing."""
 
     template_name = "accounts/invited_signup.html"
-    offer: team.Offer
+    offer: Offer
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Look at the invitation before anything is asked. Raises NotFound, InvitationOver."""
-        self.offer = team.offer(kwargs["token"])
+        self.offer = offer(kwargs["token"])
         return super().dispatch(request, *args, **kwargs)
 
     def is_open(self) -> bool:
@@ -224,7 +238,7 @@ class InvitedSignUpView(RefusedForm, SignupView):
             user, elsewhere = form.try_save(self.request)
             if user is None:
                 return elsewhere
-            self.membership = team.accept_invitation(self.kwargs["token"], user=user)
+            self.membership = accept_invitation(self.kwargs["token"], user=user)
         return complete_signup(self.request, user=user, redirect_url=self.get_success_url())
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
@@ -233,9 +247,3 @@ class InvitedSignUpView(RefusedForm, SignupView):
             "offer": self.offer,
             "token": self.kwargs["token"],
         }
-
-
-def _limit(request: HttpRequest) -> None:
-    """Refuse a person who sends mails faster than anybody types. Raises TooManyAttempts."""
-    if not consume(request, action="manage_email", user=request.user):
-        raise TooManyAttempts

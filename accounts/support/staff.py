@@ -7,8 +7,8 @@ from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
 from django.db import transaction
 
-from accounts.duties import Duty
 from accounts.models import User
+from accounts.support.duties import Duty
 
 
 class AddressTaken(Exception):

@@ -10,8 +10,8 @@ from django.db.models import Min
 from django.http import HttpRequest
 
 from accounts import audit
-from accounts.duties import Power, powers_of
 from accounts.models import Account, Actor, Membership, Role, StaffAct, SupportGrant, User
+from accounts.support.duties import Power, powers_of
 from llmcost import clock
 from llmcost.tenancy import due
 from llmcost.tenancy.context import tenant

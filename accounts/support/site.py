@@ -14,8 +14,8 @@ from django.template.response import TemplateResponse
 from django.urls import include, path, reverse
 from django.utils.http import urlencode
 
-from accounts.duties import powers_of
 from accounts.models import User
+from accounts.support.duties import powers_of
 from llmcost.admin import ReadOnlyAdmin
 from llmcost.errors import NotFound, answer
 from llmcost.tenancy.context import support_staff

@@ -2,7 +2,7 @@
 
 Nobody is signed in, and no sign-in is linked, because an address matches: whoever has an account
 signs in first and connects the other way on their security page. The one exception is an account's
-own single sign-on, within the bounds of accounts.sso.
+own single sign-on, within the bounds of accounts.sso.connections.
 """
 
 from typing import Any
@@ -18,10 +18,10 @@ from django.forms import BaseForm
 from django.http import HttpRequest
 from django.shortcuts import redirect
 
-from accounts import sso
 from accounts.access import SSO
 from accounts.errors import MembersLimit, SsoRefused
-from accounts.models import User
+from accounts.models import SsoConnection, User
+from accounts.sso import connections
 from llmcost import clock
 
 # Where allauth keeps a sign-up that waits for its form.
@@ -45,20 +45,20 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
             # Who is about to finish signing up: allauth asks for the kind of provider alone.
             name = pending["account"]["provider"]
         if name.startswith(SSO):
-            connection = sso.connection_of(name)
-            return [sso.app_of(connection)] if connection else []
+            connection = connections.connection_of(name)
+            return [connections.app_of(connection)] if connection else []
         apps: list[SocialApp] = super().list_apps(request, provider, client_id)
         return apps
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
         """Whom an account's owner lets in may come where nobody can open an account, too."""
-        if sso.connection_of(sociallogin.account.provider):
+        if connections.connection_of(sociallogin.account.provider):
             return True
         return bool(super().is_open_for_signup(request, sociallogin))
 
     def get_requests_session(self) -> requests.Session:
         """Ask providers without reaching into our own network."""
-        return sso.http()
+        return connections.http()
 
     def new_user(self, request: HttpRequest, sociallogin: SocialLogin) -> User:
         """Make the user who may sign up; their time is set, because they wait in the session."""
@@ -79,7 +79,7 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
         """Forget the provider's token; let an account's provider speak for its own people only."""
         sociallogin.token = None
-        connection = sso.connection_of(sociallogin.account.provider)
+        connection = connections.connection_of(sociallogin.account.provider)
         if connection is None:
             return
         try:
@@ -95,20 +95,20 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
         """Make the user; through an account's provider they join that account."""
         with transaction.atomic():
             user: User = super().save_user(request, sociallogin, form)
-            if connection := sso.connection_of(sociallogin.account.provider):
-                sso.admit(connection, user)
+            if connection := connections.connection_of(sociallogin.account.provider):
+                connections.admit(connection, user)
         return user
 
 
-def _admit(request: HttpRequest, connection: sso.SsoConnection, sociallogin: SocialLogin) -> None:
+def _admit(request: HttpRequest, connection: SsoConnection, sociallogin: SocialLogin) -> None:
     if sociallogin.state.get("process") == AuthProcess.CONNECT:
         raise SsoRefused("Single sign-on is no way to add to a person's account.")
     email = sociallogin.user.email.lower()
     if sociallogin.is_existing:
-        sso.admit(connection, sociallogin.user)
+        connections.admit(connection, sociallogin.user)
         return
-    user = sso.find_user(connection, email)
-    sso.admit(connection, user)
+    user = connections.find_user(connection, email)
+    connections.admit(connection, user)
     if user is not None:
         if SocialAccount.objects.filter(user=user, provider=connection.provider).exists():
             raise SsoRefused("Your provider knows you by another number than before.")

@@ -9,8 +9,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import services
 from accounts.access import member_page
+from accounts.company.forms import ClosingForm, CompanyForm
 from accounts.rights import Right
-from accounts.team_forms import ClosingForm, CompanyForm
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -18,7 +18,7 @@ from accounts import audit
 from accounts.access import SSO
 from accounts.errors import SsoRefused
 from accounts.models import Account, Membership, Role, SsoConnection, SsoDomain, User
-from accounts.team import require_room
+from accounts.team.conditions import require_room
 from llmcost.tenancy.context import presenting_sso, tenant
 from llmcost.vault import seal, unseal
 from llmcost.web import outgoing

@@ -9,14 +9,12 @@ from urllib.parse import urlsplit
 
 from allauth.account import views as allauth
 from allauth.account.adapter import get_adapter
-from allauth.account.utils import get_next_redirect_url
 from allauth.decorators import rate_limit
 from allauth.mfa.base import views as mfa
 from allauth.mfa.webauthn import views as webauthn
 from allauth.socialaccount import views as social
 from allauth.socialaccount.adapter import get_adapter as get_social_adapter
 from allauth.socialaccount.models import SocialApp
-from allauth.socialaccount.providers.base import AuthProcess
 from django.contrib import messages
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse
@@ -24,10 +22,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 from requests import RequestException
 
-from accounts import sso
-from accounts.access import person_page
 from accounts.errors import TooManyAttempts
-from accounts.forms import SsoEmailForm
 from llmcost.errors import NotFound, page_answer
 
 PROVIDER_AWAY = "The provider does not answer. Try again later, or use another way."
@@ -165,43 +160,6 @@ def leave(request: HttpRequest, response: HttpResponse) -> HttpResponse:
         return response
     page = {"target": target, "host": urlsplit(target).hostname}
     return render(request, "socialaccount/leaving.html", page)
-
-
-@rate_limit(action="login")
-def sso_start(request: HttpRequest) -> HttpResponse:
-    """GET, POST /login/sso/: by the address to the provider of its company."""
-    form = SsoEmailForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        connection = sso.connection_for(form.cleaned_data["email"])
-        if connection is None:
-            form.add_error("email", "No single sign-on is set up for addresses of this company.")
-        else:
-            try:
-                return leave(request, _to_provider(request, connection.provider))
-            except RequestException:
-                form.add_error(None, PROVIDER_AWAY)
-    status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
-    return render(request, "socialaccount/sso_start.html", {"form": form}, status=status)
-
-
-@person_page()
-def sso_needed(request: HttpRequest) -> HttpResponse:
-    """GET, POST /login/sso/needed/: this account wants its own single sign-on."""
-    if request.account is None or not request.account.sso_required:
-        return redirect("/app/")
-    if request.method == "POST":
-        try:
-            return leave(request, _to_provider(request, sso.provider_name(request.account)))
-        except RequestException:
-            messages.error(request, PROVIDER_AWAY)
-    return render(request, "socialaccount/sso_needed.html")
-
-
-def _to_provider(request: HttpRequest, provider: str) -> HttpResponse:
-    connected = get_social_adapter().get_provider(request, provider=provider)
-    next_url = get_next_redirect_url(request)
-    response: HttpResponse = connected.redirect(request, AuthProcess.LOGIN, next_url=next_url)
-    return response
 
 
 def passkey_options(page: dict[str, Any]) -> str:

@@ -5,8 +5,6 @@ from typing import Any
 
 from allauth.account import views as allauth
 from allauth.account.models import EmailAddress
-from allauth.core.ratelimit import consume
-from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes import views as recovery
 from allauth.mfa.totp import views as totp
@@ -14,25 +12,18 @@ from allauth.mfa.webauthn import views as webauthn
 from allauth.mfa.webauthn.internal.auth import begin_registration
 from allauth.socialaccount import views as social
 from allauth.socialaccount.models import SocialAccount
-from django.conf import settings
 from django.contrib import messages
-from django.db import IntegrityError, transaction
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts import sso
-from accounts.access import member_page, person_page
-from accounts.errors import TooManyAttempts
-from accounts.factors import qr_code
-from accounts.forms import NameForm, SsoForm
-from accounts.models import SsoConnection
-from accounts.rights import Right
-from accounts.sessions import end_session, end_sessions, own_sessions
-from accounts.sign_in import provider_label
-from accounts.views import RefusedForm, passkey_options, providers
+from accounts.access import limit_forms, person_page
+from accounts.person.forms import NameForm
+from accounts.sign_in.factors import qr_code
+from accounts.sign_in.receivers import provider_label
+from accounts.sign_in.sessions import end_session, end_sessions, own_sessions
+from accounts.sign_in.views import RefusedForm, passkey_options, providers
 from llmcost.errors import NotFound
 
 
@@ -41,7 +32,7 @@ def profile(request: HttpRequest) -> HttpResponse:
     """GET, POST /account/: the name, and the ways to address and password."""
     form = NameForm(request.POST or None, instance=request.user)
     if request.method == "POST":
-        _limit(request)
+        limit_forms(request)
         if form.is_valid():
             form.save()
             messages.success(request, "Your name is saved.")
@@ -81,7 +72,7 @@ def security(request: HttpRequest) -> HttpResponse:
 @require_POST
 def end(request: HttpRequest, handle: str) -> HttpResponse:
     """POST /account/security/sessions/<handle>/end/"""
-    _limit(request)
+    limit_forms(request)
     if not end_session(request.user, handle):
         raise NotFound("This session has ended already.")
     messages.success(request, "Signed out there.")
@@ -92,7 +83,7 @@ def end(request: HttpRequest, handle: str) -> HttpResponse:
 @require_POST
 def end_others(request: HttpRequest) -> HttpResponse:
     """POST /account/security/sessions/end/: everywhere but here."""
-    _limit(request)
+    limit_forms(request)
     end_sessions(request.user, but=request.session.session_key)
     messages.success(request, "Signed out everywhere else.")
     return redirect("mfa_index")
@@ -189,63 +180,3 @@ class ProvidersView(ChangesFactors, social.ConnectionsView):
             ],
             "providers": providers(self.request),
         }
-
-
-@member_page(Right.MANAGE_SECURITY, fresh=True)
-def single_sign_on(request: HttpRequest) -> HttpResponse:
-    """GET, POST /account/security/sso/: the account's own provider."""
-    connection = SsoConnection.objects.filter(account_id=request.account.pk).first()
-    initial = {"default_role": "", "required": request.account.sso_required}
-    if connection:
-        initial |= {
-            "issuer": connection.issuer,
-            "client_id": connection.client_id,
-            "domains": " ".join(sso.domains_of(request.account.pk)),
-            "default_role": connection.default_role,
-        }
-    form = SsoForm(
-        request.POST or None,
-        initial=initial,
-        account=request.account,
-        has_secret=connection is not None,
-        has_factor=get_adapter().is_mfa_enabled(request.user),
-    )
-    if request.method == "POST":
-        _limit(request)
-        if form.is_valid() and _saved(request, form):
-            messages.success(request, "Single sign-on is saved. Try it in another browser.")
-            return redirect("accounts:sso")
-    callback = reverse("openid_connect_callback", args=[sso.provider_name(request.account)])
-    page = {
-        "section": "Security",
-        "form": form,
-        "connection": connection,
-        "callback": f"{settings.PUBLIC_URL}{callback}",
-    }
-    status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
-    return render(request, "accounts/sso.html", page, status=status)
-
-
-def _saved(request: HttpRequest, form: SsoForm) -> bool:
-    try:
-        with transaction.atomic():
-            sso.save(request.account, sso.SsoSettings(**form.cleaned_data), by=request.user)
-    except IntegrityError:
-        form.add_error("domains", "Another account has set up single sign-on for such a domain.")
-        return False
-    return True
-
-
-@member_page(Right.MANAGE_SECURITY, fresh=True)
-@require_POST
-def remove_single_sign_on(request: HttpRequest) -> HttpResponse:
-    """POST /account/security/sso/remove/"""
-    sso.remove(request.account, by=request.user)
-    messages.success(request, "Single sign-on is removed. Members use their other ways.")
-    return redirect("accounts:sso")
-
-
-def _limit(request: HttpRequest) -> None:
-    """Refuse a person who sends forms faster than anybody types. Raises TooManyAttempts."""
-    if not consume(request, action="manage_email", user=request.user):
-        raise TooManyAttempts

@@ -8,10 +8,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts import audit, support_access
+from accounts import audit
 from accounts.access import member_page
 from accounts.models import AuditEvent, User
 from accounts.rights import Right
+from accounts.support import grants
 
 # What the page shows of the trail; all of it is in the audit trail.
 SHOWN = 50
@@ -22,7 +23,7 @@ class GrantForm(forms.Form):
 
     duration = forms.ChoiceField(
         label="For how long",
-        choices=[(name, words) for name, (_, words) in support_access.DURATIONS.items()],
+        choices=[(name, words) for name, (_, words) in grants.DURATIONS.items()],
         error_messages={"invalid_choice": "Choose one of the times in the list."},
     )
     reason = forms.CharField(
@@ -40,7 +41,7 @@ def support(request: HttpRequest) -> HttpResponse:
     form = GrantForm(request.POST or None, initial={"duration": "24h"})
     if request.method == "POST":
         if form.is_valid():
-            support_access.grant_access(request.account, by=request.user, **form.cleaned_data)
+            grants.grant_access(request.account, by=request.user, **form.cleaned_data)
             messages.success(request, "Our support may look now. You can end it at any time.")
             return redirect("accounts:support")
         return _page(request, form, HTTPStatus.UNPROCESSABLE_ENTITY)
@@ -51,7 +52,7 @@ def support(request: HttpRequest) -> HttpResponse:
 @member_page(Right.MANAGE_SECURITY, while_read_only=True)
 def support_end(request: HttpRequest) -> HttpResponse:
     """POST /account/security/support/end/: without a password first, because ending is urgent."""
-    if support_access.end_access(request.account, by=request.user):
+    if grants.end_access(request.account, by=request.user):
         messages.success(request, "Support access has ended.")
     return redirect("accounts:support")
 
@@ -64,7 +65,7 @@ def _page(request: HttpRequest, form: GrantForm, status: int) -> HttpResponse:
     page = {
         "section": "Security",
         "form": form,
-        "grant": support_access.grant_in_force(request.account.pk),
+        "grant": grants.grant_in_force(request.account.pk),
         "lines": [
             {
                 "at": line.at,

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from accounts import audit
-from accounts.duties import Power
 from accounts.models import Account, User
-from accounts.support_access import record_act
+from accounts.support.duties import Power
+from accounts.support.grants import record_act
 from llmcost.errors import AppError
 from llmcost.tenancy.context import tenant
 

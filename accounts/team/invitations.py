@@ -1,9 +1,4 @@
-"""Who belongs to an account: every write to members and invitations.
-
-Each begins with the account's row locked and the actor's right asked again behind that lock. So
-two of them at once cannot leave an account without its owner or pass the plan's limit, and
-somebody who is being removed cannot invite a last guest.
-"""
+"""Who is offered a place in an account: every write to invitations, and their acceptance."""
 
 import hashlib
 import secrets
@@ -22,15 +17,11 @@ from accounts.errors import (
     AlreadyMember,
     ForAnotherAddress,
     InvitationOver,
-    MembersLimit,
-    MissingRight,
-    NotAMember,
-    OwnerStays,
     TooManyInvitations,
 )
-from accounts.limits import member_limit
 from accounts.models import Account, Invitation, Membership, Role, User
-from accounts.rights import Right, may
+from accounts.rights import Right
+from accounts.team.conditions import lock_account, require_room
 from llmcost import clock, outbox
 from llmcost.errors import NotFound
 from llmcost.tenancy.context import presenting_invitation, tenant
@@ -41,21 +32,6 @@ MOST_INVITATIONS_A_DAY = 100
 DAY = timedelta(days=1)
 
 
-def lock_account(account_id: int, *, by: User, right: Right) -> Account:
-    """Return the account with its row locked, after asking whether `by` still has the right.
-
-    Raises NotAMember, MissingRight.
-    """
-    account = Account.objects.select_for_update(no_key=True).get(pk=account_id)
-    actor = Membership.objects.filter(account_id=account_id, user=by).first()
-    if actor is None:
-        raise NotAMember
-    if not may(actor.role, right):
-        raise MissingRight(actor.get_role_display(), right)
-    return account
-
-
-# --- Invitations -----------------------------------------------------------------------------
 @transaction.atomic
 def invite(account_id: int, *, email: str, role: Role, by: User) -> Invitation:
     """Offer a place to whoever has this address, for seven days.
@@ -70,7 +46,7 @@ def invite(account_id: int, *, email: str, role: Role, by: User) -> Invitation:
     if earlier and not earlier.has_expired(clock.now()):
         raise AlreadyInvited
     if earlier:
-        _withdraw([earlier])
+        withdraw([earlier])
     require_room(account_id, open_invitations=_waiting(account_id).count())
     token = secrets.token_urlsafe(32)
     invitation = Invitation.objects.create(
@@ -109,7 +85,7 @@ def withdraw_invitation(account_id: int, invitation_id: int, *, by: User) -> Inv
     """Take an open invitation back: its link says so from now on. Raises NotFound."""
     lock_account(account_id, by=by, right=Right.MANAGE_TEAM)
     invitation = _open_invitation(account_id, invitation_id)
-    _withdraw([invitation])
+    withdraw([invitation])
     audit.record(account_id, "member.invitation_withdrawn", by=by, subject=_number(invitation))
     return invitation
 
@@ -117,7 +93,7 @@ def withdraw_invitation(account_id: int, invitation_id: int, *, by: User) -> Inv
 def withdraw_open_invitations(account_id: int, *, by: User) -> int:
     """Take back every open invitation of a locked account; return how many there were."""
     found = list(Invitation.objects.open().filter(account_id=account_id))
-    _withdraw(found)
+    withdraw(found)
     for one in found:
         audit.record(account_id, "member.invitation_withdrawn", by=by, subject=_number(one))
     return len(found)
@@ -181,96 +157,6 @@ def accept_invitation(token: str, *, user: User) -> Membership:
     return membership
 
 
-# --- Members ---------------------------------------------------------------------------------
-def member(account_id: int, membership_id: int) -> Membership:
-    """Return a membership of this account. Raises NotFound alike for missing and foreign."""
-    found = (
-        Membership.objects.select_related("user")
-        .filter(account_id=account_id, pk=membership_id)
-        .first()
-    )
-    if found is None:
-        raise NotFound("This person is not a member of the account.")
-    return found
-
-
-@transaction.atomic
-def change_role(account_id: int, membership_id: int, *, role: Role, by: User) -> Membership:
-    """Give a member another role, never the owner's. Raises NotFound, OwnerStays."""
-    lock_account(account_id, by=by, right=Right.MANAGE_TEAM)
-    membership = member(account_id, membership_id)
-    if Role.OWNER in (membership.role, role):
-        raise OwnerStays
-    before, membership.role = membership.role, role
-    if before != role:
-        membership.save(update_fields=["role"])
-        audit.record(
-            account_id,
-            "member.role_changed",
-            by=by,
-            member=membership.user,
-            before=before,
-            role=role,
-        )
-    return membership
-
-
-@transaction.atomic
-def remove_member(account_id: int, membership_id: int, *, by: User) -> Membership:
-    """End somebody's membership, and what they have offered to others.
-
-    Their next request finds no account. Raises NotFound, OwnerStays.
-    """
-    account = lock_account(account_id, by=by, right=Right.MANAGE_TEAM)
-    membership = member(account_id, membership_id)
-    _end_membership(membership)
-    audit.record(account_id, "member.removed", by=by, member=membership.user, role=membership.role)
-    outbox.post(
-        "accounts/email/removed",
-        membership.user.email,
-        {"name": membership.user.name, "company": account.name},
-        account_id=account_id,
-    )
-    return membership
-
-
-@transaction.atomic
-def leave(account_id: int, *, user: User) -> None:
-    """End one's own membership. Raises OwnerStays."""
-    lock_account(account_id, by=user, right=Right.READ_TEAM)
-    membership = Membership.objects.get(account_id=account_id, user=user)
-    _end_membership(membership)
-    audit.record(account_id, "member.left", by=user, member=user, role=membership.role)
-
-
-@transaction.atomic
-def transfer_ownership(account_id: int, membership_id: int, *, by: User) -> Membership:
-    """Make another member the owner, at once; who was it stays as an admin.
-
-    At once, because an owner who leaves the company has to be able to hand over; both are mailed,
-    and the new owner can hand it on. Raises NotFound for somebody who is no member.
-    """
-    account = lock_account(account_id, by=by, right=Right.OWN_ACCOUNT)
-    new = member(account_id, membership_id)
-    old = Membership.objects.select_related("user").get(account_id=account_id, role=Role.OWNER)
-    if new == old:
-        return new
-    # In this order, because the database allows one owner at a time.
-    old.role, new.role = Role.ADMIN, Role.OWNER
-    old.save(update_fields=["role"])
-    new.save(update_fields=["role"])
-    audit.record(account_id, "account.ownership_transferred", by=by, member=new.user)
-    for person in (old.user, new.user):
-        outbox.post(
-            "accounts/email/ownership",
-            person.email,
-            {"name": person.name, "company": account.name, "new": new.user, "old": old.user},
-            account_id=account_id,
-        )
-    return new
-
-
-# --- What they share -------------------------------------------------------------------------
 def hash_of(token: str) -> str:
     """Return the hash under which an invitation stands; the token has 256 random bits."""
     return hashlib.sha256(token.encode()).hexdigest()
@@ -299,14 +185,6 @@ def _require_open(invitation: Invitation, account: Account) -> None:
         raise InvitationOver("This invitation has expired after seven days. Ask for a new one.")
 
 
-def require_room(account_id: int, *, open_invitations: int = 0) -> None:
-    """Refuse one member more than the plan has room for. Raises MembersLimit."""
-    limit = member_limit(account_id)
-    members = Membership.objects.filter(account_id=account_id).count()
-    if limit is not None and members + open_invitations >= limit:
-        raise MembersLimit(limit)
-
-
 def _waiting(account_id: int) -> QuerySet[Invitation]:
     """Invitations that can still be accepted, so that their places are taken."""
     return Invitation.objects.open().filter(account_id=account_id, expires_at__gt=clock.now())
@@ -323,7 +201,8 @@ def _end(account_id: int) -> datetime:
     return now + INVITATION_LASTS
 
 
-def _withdraw(invitations: list[Invitation]) -> None:
+def withdraw(invitations: list[Invitation]) -> None:
+    """Take these back, of a locked account; the trail is the caller's."""
     for one in invitations:
         one.withdrawn_at = clock.now()
         one.save(update_fields=["withdrawn_at"])
@@ -341,16 +220,6 @@ def _members_with(account_id: int, email: str) -> QuerySet[Membership]:
     return Membership.objects.filter(
         Q(user__email=email) | Q(user_id__in=own), account_id=account_id
     )
-
-
-def _end_membership(membership: Membership) -> None:
-    if membership.role == Role.OWNER:
-        raise OwnerStays
-    offered = Invitation.objects.open().filter(
-        account_id=membership.account_id, invited_by=membership.user_id
-    )
-    _withdraw(list(offered))
-    Membership.objects.filter(account_id=membership.account_id, pk=membership.pk).delete()
 
 
 def _mail(invitation: Invitation, token: str, *, account: Account, by: User) -> None:

@@ -6,7 +6,7 @@ from django.db import transaction
 
 from accounts.models import User
 from accounts.services import open_account
-from accounts.staff import AddressTaken
+from accounts.support.staff import AddressTaken
 
 
 @transaction.atomic

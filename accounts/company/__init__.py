@@ -1,0 +1,1 @@
+"""The account as a whole: its first owner, its name, its end."""

@@ -1,0 +1,1 @@
+"""An account's own single sign-on: whose provider speaks for which addresses."""

@@ -1,0 +1,1 @@
+"""Reading the audit trail; `accounts.audit` writes it."""
