@@ -1,7 +1,7 @@
 """Our staff's pages of data requests, letters and promises.
 
 They run as the application without any account set, so no row of a customer is seen from here;
-who may read and who may answer stands in accounts.duties.
+who may read and who may answer stands in accounts.support.duties.
 """
 
 from collections.abc import Callable, Mapping
