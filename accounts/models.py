@@ -315,7 +315,7 @@ class StaffAct(models.Model):
     """What a member of our staff did or looked at, for good: our side of the audit trail.
 
     People and accounts stand here by number and without a reference, because the line stays when
-    they are gone.
+    they are gone. Only why, and to what, may name somebody, and is blanked (privacy.retention).
     """
 
     at = models.DateTimeField("When", db_default=Now())

@@ -106,16 +106,27 @@ INVENTORY: Inventory = {
         ends_at="when it ends by itself",
         ended_at="when it ended",
     ),
-    "accounts_staffact": described(
-        _SUPPORT,
-        id="number of the act",
-        at="when it was",
-        staff_id="number of the person of our staff",
-        account_id="number of the account",
-        action="what was done",
-        subject="what it was done to",
-        reason="why, in the words of our staff",
-    ),
+    "accounts_staffact": {
+        **described(
+            _SUPPORT,
+            id="number of the act",
+            at="when it was",
+            staff_id="number of the person of our staff",
+            account_id="number of the account",
+            action="what was done",
+        ),
+        **described(
+            Declared(
+                Category.ACTIVITY,
+                Subject.MEMBER,
+                "why our staff did something, and to what",
+                Basis.LEGITIMATE_INTEREST,
+                Retention.STAFF_REASON,
+            ),
+            subject="what it was done to",
+            reason="why, in the words of our staff",
+        ),
+    },
     "accounts_membership": columns(
         "id account_id user_id role joined_at",
         Declared(
@@ -128,11 +139,25 @@ INVENTORY: Inventory = {
     ),
     "accounts_invitation": {
         **described(
-            _member(Category.CONTACT, "inviting to an account"), email="whom the invitation went to"
+            Declared(
+                Category.CONTACT,
+                Subject.MEMBER,
+                "inviting to an account",
+                Basis.CONTRACT,
+                Retention.INVITATION,
+                (*HELD_BY, Recipient.MAIL),
+            ),
+            email="whom the invitation went to",
         ),
         **columns(
             "token_hash",
-            _member(Category.CREDENTIAL, "recognising an invitation (hash, not the link)"),
+            Declared(
+                Category.CREDENTIAL,
+                Subject.MEMBER,
+                "recognising an invitation (hash, not the link)",
+                Basis.CONTRACT,
+                Retention.INVITATION,
+            ),
         ),
         **described(
             Declared(
@@ -140,7 +165,7 @@ INVENTORY: Inventory = {
                 Subject.MEMBER,
                 "who was invited to which account",
                 Basis.CONTRACT,
-                Retention.ACCOUNT,
+                Retention.INVITATION,
             ),
             id="number of the invitation",
             account_id="number of the account",

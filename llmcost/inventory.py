@@ -61,6 +61,8 @@ class Retention(StrEnum):
     DAY = "a day"
     SIXTY_DAYS = "60 days"
     TWO_YEARS = "two years after the last message"
+    INVITATION = "until a week after the link has ended"
+    STAFF_REASON = "a year, at most until the account is deleted"
     BILLING = "as long as tax law requires, at most ten years"
     UNTIL_REFUSED = "until the person ends the news"
     ALWAYS = "for good"

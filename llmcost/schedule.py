@@ -27,6 +27,7 @@ from llmcost.celery import make_app
 # Seconds between two runs, by task name.
 EVERY: Mapping[str, int] = {
     "accounts.tasks.forget_sessions": 86_400,
+    "accounts.tasks.forget_invitations": 3_600,
     "billing.tasks.end_closed": 60,
     "billing.tasks.look_after_overdue": 600,
     "billing.tasks.meter": 30,
@@ -52,6 +53,7 @@ EVERY: Mapping[str, int] = {
     "privacy.tasks.tend_requests": 3_600,
     "privacy.tasks.forget_letters": 86_400,
     "privacy.tasks.forget_visitors": 3_600,
+    "privacy.tasks.forget_reasons": 3_600,
 }
 # A message that waited longer is not worth running: the next one has come meanwhile.
 SHORTEST_EXPIRY = 60

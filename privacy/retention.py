@@ -1,26 +1,32 @@
-"""Keeping calls for a shorter time than the account lives, project by project.
+"""What is kept for a shorter time than its account lives.
 
-Each night what is older than a project keeps is deleted in batches, from the sums as well. It is
-the customer's standing order, so it has a line in the audit trail when it is set and no receipt
-each night.
+Calls, project by project: each night what is older than a project keeps is deleted in batches,
+from the sums as well. It is the customer's standing order, so it has a line in the audit trail
+when it is set and no receipt each night.
+
+And the reasons that our staff writes down: they may name somebody.
 """
 
 import logging
 from datetime import datetime, timedelta
 
+from django.db.models import Q
+
 from accounts import audit
-from accounts.models import User
+from accounts.models import StaffAct, User
 from events import erasure
 from events.erasure import Selection
 from llmcost import clock
 from llmcost.tenancy import due
 from llmcost.tenancy.context import tenant
+from privacy.models import Purge
 from projects.models import Project
 
 logger = logging.getLogger(__name__)
 
 RETAIN = "retain"
 EVERY, LEASE, CHUNK = timedelta(days=1), timedelta(minutes=5), timedelta(seconds=90)
+REASONS_KEPT = timedelta(days=365)
 
 
 def set_retention(project: Project, days: int | None, *, by: User) -> None:
@@ -69,3 +75,15 @@ def _delete_old_of(project: Project, ends: datetime) -> int:
         erasure.settle(old)
         logger.info("old_calls_deleted", extra={"project": project.pk, "calls": gone})
     return gone
+
+
+def forget_reasons() -> int:
+    """Blank why, and to what, our staff did something a year ago, or in an account that is gone.
+
+    That it was done, when, by whom and in which account stays. Return how many were blanked.
+    """
+    purged = Purge.objects.filter(done_at__isnull=False).values("account_id")
+    over = Q(at__lt=clock.now() - REASONS_KEPT) | Q(account_id__in=purged)
+    return (
+        StaffAct.objects.filter(over).exclude(reason="", subject="").update(reason="", subject="")
+    )

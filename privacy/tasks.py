@@ -68,6 +68,12 @@ def delete_old() -> None:
     retention.delete_old()
 
 
+@shared_task(name="privacy.tasks.forget_reasons")
+def forget_reasons() -> None:
+    """Blank the reasons of our staff that have been kept long enough."""
+    retention.forget_reasons()
+
+
 @shared_task(name="privacy.tasks.purge_due")
 def purge_due() -> None:
     """Purge the closed accounts whose thirty days are over."""

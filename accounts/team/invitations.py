@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Min, Q, QuerySet
 from django.urls import reverse
 
 from accounts import audit
@@ -24,12 +24,17 @@ from accounts.rights import Right
 from accounts.team.conditions import lock_account, require_room
 from llmcost import clock, outbox
 from llmcost.errors import NotFound
+from llmcost.tenancy import due
 from llmcost.tenancy.context import presenting_invitation, tenant
 
 INVITATION_LASTS = timedelta(days=7)
 # Sent within a day by one account: nobody shall write to strangers through us.
 MOST_INVITATIONS_A_DAY = 100
 DAY = timedelta(days=1)
+INVITATIONS = "invitations"
+# So long an invitation can still be sent again, and its link says why it does not work.
+KEPT_AFTER_ITS_END = timedelta(days=7)
+LEASE = timedelta(minutes=5)
 
 
 @transaction.atomic
@@ -57,6 +62,7 @@ def invite(account_id: int, *, email: str, role: Role, by: User) -> Invitation:
         invited_by=by,
         expires_at=_end(account_id),
     )
+    due.schedule(INVITATIONS, account_id, invitation.expires_at + KEPT_AFTER_ITS_END)
     _mail(invitation, token, account=account, by=by)
     audit.record(account_id, "member.invited", by=by, subject=_number(invitation), role=role)
     return invitation
@@ -155,6 +161,26 @@ def accept_invitation(token: str, *, user: User) -> Membership:
             role=invitation.role,
         )
     return membership
+
+
+def forget_invitations() -> int:
+    """Delete invitations a week after their link has ended, whatever became of them.
+
+    Return how many: what remains of them is the trail, which names nobody's address.
+    """
+    gone = 0
+    for account_id in due.accounts_due(INVITATIONS, clock.now()):
+        leased_until = clock.now() + LEASE
+        due.lease(INVITATIONS, account_id, leased_until)
+        with tenant(account_id):
+            own = Invitation.objects.filter(account_id=account_id)
+            gone += own.filter(expires_at__lte=clock.now() - KEPT_AFTER_ITS_END).delete()[0]
+            next_end = own.aggregate(at=Min("expires_at"))["at"]
+        # At least once a day: somebody may have been invited since this looked.
+        next_at = next_end + KEPT_AFTER_ITS_END if next_end else None
+        until = min(filter(None, [next_at, clock.now() + DAY]))
+        due.postpone(INVITATIONS, account_id, leased_until=leased_until, until=until)
+    return gone
 
 
 def hash_of(token: str) -> str:

@@ -30,6 +30,9 @@ WORKER_ONLY = ("djstripe_",)
 # Tables that the worker may change besides what the application may do to them.
 WORKER_WRITES = {"billing_stripe_inbox"}
 
+# What the worker may blank in rows that stay otherwise as they were written.
+WORKER_BLANKS = {"accounts_staffact": ["subject", "reason"]}
+
 # What support staff may see at any time, column by column. Not here: every event table, a key's
 # hash, a person's password. Rows are opened by policies of their own (`staff_reads`).
 STAFF_READS: dict[str, list[str]] = {
@@ -101,6 +104,8 @@ def apply(using: str = "default", **_signal: Any) -> None:
                 cursor.execute(f'GRANT {_verbs(table)} ON "{table}" TO {APP}')
             if hidden or table in WORKER_WRITES:
                 cursor.execute(f'GRANT {EVERYTHING} ON "{table}" TO {WORKER}')
+            if columns := WORKER_BLANKS.get(table):
+                cursor.execute(f'GRANT UPDATE ({", ".join(columns)}) ON "{table}" TO {WORKER}')
             if columns := STAFF_READS.get(table):
                 cursor.execute(f'GRANT SELECT ({", ".join(columns)}) ON "{table}" TO {STAFF}')
             if table in STAFF_READS_UNDER_GRANT:

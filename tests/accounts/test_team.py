@@ -10,14 +10,16 @@ from django.core.cache import cache
 from django.db import IntegrityError, connection, connections, transaction
 from django.test import Client
 
-from accounts import services
+from accounts import services, tasks
 from accounts.access import CURRENT_ACCOUNT
 from accounts.errors import MembersLimit, MissingRight, NotAMember, OwnerStays
 from accounts.models import Account, AuditEvent, Invitation, Membership, Role, User
 from accounts.team import conditions, invitations, members
+from accounts.team.invitations import KEPT_AFTER_ITS_END
 from llmcost.errors import AppError, NotFound
 from llmcost.models import OutgoingMail
 from llmcost.tenancy.context import presenting_invitation, signed_in, tenant
+from privacy.policy import versions
 from tests.conftest import open_company
 
 BEGAN = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -246,6 +248,31 @@ def test_a_link_that_is_over_says_why_and_does_nothing(acme, end):
         assert words in answer.content.decode()
     assert roles_of(acme) == before
     assert User.objects.count() == users
+
+
+@pytest.mark.parametrize("end", [used, expired, withdrawn])
+def test_a_week_after_its_end_nothing_of_an_invitation_is_left(acme, end):
+    # There was no policy to accept before.
+    with time_machine.travel(versions("privacy")[-1].effective, tick=False) as clock:
+        link = invite(acme)
+        if end is not expired:
+            end(acme, link)
+        clock.shift(timedelta(days=7) + KEPT_AFTER_ITS_END - timedelta(seconds=1))
+        tasks.forget_invitations()
+        with tenant(acme.account.pk):
+            assert Invitation.objects.count() == 1
+        invite(acme, "later@acme.example")
+
+        clock.shift(timedelta(days=1))
+        tasks.forget_invitations()
+
+        with tenant(acme.account.pk):
+            assert [one.email for one in Invitation.objects.all()] == ["later@acme.example"]
+        assert Client().get(link).status_code == 404
+        clock.shift(timedelta(days=14))
+        tasks.forget_invitations()
+        with tenant(acme.account.pk):
+            assert not Invitation.objects.exists()
 
 
 def test_an_invitation_ends_after_seven_days_and_not_before(acme):
