@@ -52,6 +52,8 @@ class Selection:
 
 def held(selection: Selection) -> int:
     """Return how many calls there are now, exactly; answered from the sums like any report."""
+    if "\0" in (selection.user_id or ""):
+        return 0  # no text in PostgreSQL holds one, nor can it be asked for
     filters = {"user_id": (selection.user_id,)} if selection.user_id is not None else {}
     with tenant(selection.account_id):
         [row] = usage(

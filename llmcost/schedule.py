@@ -46,6 +46,7 @@ EVERY: Mapping[str, int] = {
     "privacy.tasks.erase_due": 10,
     "privacy.tasks.export_due": 10,
     "privacy.tasks.delete_old": 60,
+    "privacy.tasks.shred_strays": 86_400,
     "privacy.tasks.purge_due": 300,
     "llmcost.tasks.forget_mails": 86_400,
     "privacy.tasks.publish_policies": 3_600,

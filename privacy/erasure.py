@@ -7,6 +7,7 @@ second look on a new connection, and only if that finds nothing a receipt.
 
 import logging
 import secrets
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -188,35 +189,33 @@ def erase_due() -> int:
     ends = clock.now() + CHUNK
     finished = 0
     for account_id in due.accounts_due(ERASE, clock.now()):
-        leased_until = clock.now() + LEASE
-        due.lease(ERASE, account_id, leased_until)
+        turn = due.Turn(ERASE, account_id, lease=LEASE, ends=ends)
         with tenant(account_id):
             waiting = list(Erasure.objects.open().filter(account_id=account_id).order_by("pk"))
         for asked in waiting:
-            if clock.now() >= ends:
-                due.schedule(ERASE, account_id, clock.now())
+            if not turn.goes_on():
+                turn.end(clock.now())
                 return finished
-            finished += _carry_out(asked, ends)
+            finished += _carry_out(asked, turn.goes_on)
         with tenant(account_id):
             is_open = Erasure.objects.open().filter(account_id=account_id).exists()
-        until = clock.now() + (timedelta(seconds=5) if is_open else timedelta(days=1))
-        due.postpone(ERASE, account_id, leased_until=leased_until, until=until)
+        turn.end(clock.now() + (timedelta(seconds=5) if is_open else timedelta(days=1)))
     return finished
 
 
 def carry_out(asked: Erasure) -> bool:
     """Do one erasure to its end; say whether it is done. Safe to repeat after any kill."""
-    return _carry_out(asked, clock.now() + timedelta(days=1))
+    return _carry_out(asked, lambda: True)
 
 
-def _carry_out(asked: Erasure, ends: datetime) -> bool:
+def _carry_out(asked: Erasure, goes_on: Callable[[], bool]) -> bool:
     begun = _begin(asked)
     if begun is None:
         return False
     selection = _selection(begun)
     for window in erasure.windows(selection):
         while _one_batch(begun, window):
-            if clock.now() >= ends:
+            if not goes_on():
                 return False
     erasure.settle(selection)
     erasing.send(Erasure, account_id=begun.account_id)
@@ -297,8 +296,6 @@ def _one_batch(asked: Erasure, window: Selection) -> int:
         )
         if gone:
             _count(asked, "events_event", gone)
-    if gone:
-        due.lease(ERASE, asked.account_id, clock.now() + LEASE)
     return gone
 
 
@@ -306,7 +303,8 @@ def _count(asked: Erasure, table: str, rows: int) -> None:
     """Add to the counts in the transaction that deletes, so that they are exact."""
     row = Erasure.objects.select_for_update().get(account_id=asked.account_id, pk=asked.pk)
     row.counts[table] = row.counts.get(table, 0) + rows
-    row.save(update_fields=["counts"])
+    row.attempts = 0  # only those that lead nowhere are counted
+    row.save(update_fields=["counts", "attempts"])
 
 
 def _delete_project(asked: Erasure) -> None:

@@ -8,7 +8,7 @@ And the reasons that our staff writes down: they may name somebody.
 """
 
 import logging
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.db.models import Q
 
@@ -41,22 +41,21 @@ def delete_old() -> int:
     ends = clock.now() + CHUNK
     gone = 0
     for account_id in due.accounts_due(RETAIN, clock.now()):
-        leased_until = clock.now() + LEASE
-        due.lease(RETAIN, account_id, leased_until)
+        turn = due.Turn(RETAIN, account_id, lease=LEASE, ends=ends)
         with tenant(account_id):
             limited = list(
                 Project.objects.filter(account_id=account_id, retention_days__isnull=False)
             )
         for project in limited:
-            gone += _delete_old_of(project, ends)
-            if clock.now() >= ends:
-                due.schedule(RETAIN, account_id, clock.now())
+            gone += _delete_old_of(project, turn)
+            if not turn.goes_on():
+                turn.end(clock.now())
                 return gone
-        due.postpone(RETAIN, account_id, leased_until=leased_until, until=clock.now() + EVERY)
+        turn.end(clock.now() + EVERY)
     return gone
 
 
-def _delete_old_of(project: Project, ends: datetime) -> int:
+def _delete_old_of(project: Project, turn: due.Turn) -> int:
     now = clock.now()
     old = Selection(
         account_id=project.account_id,
@@ -65,7 +64,7 @@ def _delete_old_of(project: Project, ends: datetime) -> int:
         end=now - timedelta(days=project.retention_days or 0),
     )
     gone = 0
-    while clock.now() < ends:
+    while turn.goes_on():
         with tenant(project.account_id):
             batch = erasure.erase_batch(old)
         gone += batch

@@ -62,6 +62,12 @@ def export_due() -> None:
     exports.export_due()
 
 
+@shared_task(name="privacy.tasks.shred_strays")
+def shred_strays() -> None:
+    """Delete files of exports that no row knows."""
+    exports.shred_strays()
+
+
 @shared_task(name="privacy.tasks.delete_old")
 def delete_old() -> None:
     """Delete the calls that are older than their projects keep them."""

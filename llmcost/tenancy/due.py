@@ -1,7 +1,8 @@
 """Which accounts have work waiting: the one list that may be read without being a tenant."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from llmcost import clock
 from llmcost.models import DueWork
 
 
@@ -30,6 +31,37 @@ def postpone(kind: str, account_id: int, *, leased_until: datetime, until: datet
     DueWork.objects.filter(kind=kind, account_id=account_id, due_at=leased_until).update(
         due_at=until
     )
+
+
+class Turn:
+    """A worker's turn at an account's work that may take long: a lease, renewed step by step.
+
+    Another worker takes over when the lease has run out, or when more work is announced; so what
+    is done in a turn must bear being done by two at once.
+    """
+
+    def __init__(self, kind: str, account_id: int, *, lease: timedelta, ends: datetime) -> None:
+        self.kind, self.account_id = kind, account_id
+        self._lease, self._ends = lease, ends
+        self._until = clock.now() + lease
+        DueWork.objects.filter(kind=kind, account_id=account_id).update(due_at=self._until)
+
+    def goes_on(self) -> bool:
+        """Renew the lease, and say whether there is time for another step."""
+        until = clock.now() + self._lease
+        if self._move(until):
+            self._until = until
+        return clock.now() < self._ends
+
+    def end(self, until: datetime) -> None:
+        """Have the account looked at again at `until`, or at once if work was announced."""
+        self._move(until)
+
+    def _move(self, until: datetime) -> bool:
+        mine = DueWork.objects.filter(
+            kind=self.kind, account_id=self.account_id, due_at=self._until
+        )
+        return bool(mine.update(due_at=until))
 
 
 def forget(kind: str, account_id: int, *, leased_until: datetime) -> None:

@@ -5,6 +5,7 @@ put beside the file first; with the length that the database knows, it brings ba
 state.
 """
 
+import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
@@ -16,6 +17,19 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 _FIXED_TIME = (2000, 1, 1, 0, 0, 0)  # the same content is the same file
 
 
+@contextmanager
+def alone_at(path: Path) -> Iterator[bool]:
+    """Say whether nobody else writes this file, and keep it so; a killed worker lets go of it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield True
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(descriptor)
+
+
 class GrowingZip:
     """The archive of one export; `files` lists what is in it, with size and SHA-256."""
 
@@ -23,9 +37,8 @@ class GrowingZip:
         self.path, self.files = path, files
         self._tail = path.with_suffix(".tail")
         if size == 0:
-            self.path.unlink(missing_ok=True)
-            with ZipFile(self.path, "w"):
-                os.chmod(self.path, 0o600)
+            with ZipFile(self.path, "w"):  # empties the file, and it stays the one that is locked
+                pass
         elif self.path.stat().st_size != size or not self._is_whole():
             tail = self._tail.read_bytes()
             with self.path.open("r+b") as file:

@@ -7,6 +7,7 @@ in the row, so that a worker that dies is followed by one that goes on there.
 
 import logging
 import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from llmcost.errors import NotFound
 from llmcost.tenancy import due
 from llmcost.tenancy.context import tenant, tenant_snapshot
 from privacy.exports import content
-from privacy.exports.archive import GrowingZip
+from privacy.exports.archive import GrowingZip, alone_at
 from privacy.exports.parquet import as_parquet
 from privacy.models import Export
 from projects.models import Project
@@ -40,6 +41,10 @@ KEPT = timedelta(days=7)
 LEASE, CHUNK = timedelta(seconds=60), timedelta(seconds=90)
 MOST_ATTEMPTS = 50
 _START = (datetime(2000, 1, 1, tzinfo=UTC), UUID(int=0))
+
+
+class Ended(Exception):
+    """It is not to be written on: it is ready, failed too often, or an erasure came."""
 
 
 # --- Asking ----------------------------------------------------------------------------------
@@ -70,33 +75,39 @@ def export_due() -> int:
     ends = clock.now() + CHUNK
     ready = 0
     for account_id in due.accounts_due(EXPORT, clock.now()):
-        leased_until = clock.now() + LEASE
-        due.lease(EXPORT, account_id, leased_until)
+        turn = due.Turn(EXPORT, account_id, lease=LEASE, ends=ends)
         with tenant(account_id):
             waiting = list(Export.objects.open().filter(account_id=account_id).order_by("pk"))
         for asked in waiting:
-            ready += write(asked, until=ends)
+            ready += write(asked, turn.goes_on)
         shred_expired(account_id)
         with tenant(account_id):
             is_open = Export.objects.open().filter(account_id=account_id).exists()
-        until = clock.now() + (timedelta(seconds=2) if is_open else timedelta(hours=1))
-        due.postpone(EXPORT, account_id, leased_until=leased_until, until=until)
+        turn.end(clock.now() + (timedelta(seconds=2) if is_open else timedelta(hours=1)))
     return ready
 
 
-def write(asked: Export, *, until: datetime | None = None) -> bool:
-    """Write an export up to its end, or until a moment; say whether it is ready."""
+def write(asked: Export, goes_on: Callable[[], bool] = lambda: True) -> bool:
+    """Write an export up to its end, or as long as it `goes_on`; say whether it is ready."""
+    with alone_at(path_of(asked)) as is_mine:
+        if not is_mine:
+            return False
+        try:
+            return _write(asked, goes_on)
+        except Ended:
+            _shred_unless_ready(asked)
+            return False
+
+
+def _write(asked: Export, goes_on: Callable[[], bool]) -> bool:
     begun = _begin(asked)
-    if begun is None:
-        return False
     archive = GrowingZip(path_of(begun), begun.size_bytes, begun.cursor.get("files", []))
     if begun.moment is None:
         _write_tables(begun, archive)
     while begun.cursor["projects"]:
-        if until is not None and clock.now() >= until:
+        if not goes_on():
             return False
         _write_part(begun, archive)
-        due.lease(EXPORT, begun.account_id, clock.now() + LEASE)
     _finish(begun, archive)
     return True
 
@@ -108,7 +119,7 @@ def path_of(asked: Export) -> Path:
     return folder / f"{asked.public_id.hex}.zip"
 
 
-def _begin(asked: Export) -> Export | None:
+def _begin(asked: Export) -> Export:
     with tenant(asked.account_id):
         row = (
             Export.objects.open()
@@ -117,17 +128,18 @@ def _begin(asked: Export) -> Export | None:
             .first()
         )
         if row is None:
-            return None
+            raise Ended
         row.attempts += 1
         if row.attempts > MOST_ATTEMPTS:
             row.state = Export.State.FAILED
             row.save(update_fields=["state", "attempts"])
             logger.error("export_given_up", extra={"export": str(row.public_id)})
-            _shred(row)
-            return None
-        row.state = Export.State.RUNNING
-        row.save(update_fields=["state", "attempts"])
-        return row
+        else:
+            row.state = Export.State.RUNNING
+            row.save(update_fields=["state", "attempts"])
+    if row.state == Export.State.FAILED:
+        raise Ended
+    return row
 
 
 def _write_tables(begun: Export, archive: GrowingZip) -> None:
@@ -218,13 +230,16 @@ def _commit(begun: Export, archive: GrowingZip) -> None:
     begun.size_bytes = archive.size
     with tenant(begun.account_id):
         kept = Export.objects.open().filter(account_id=begun.account_id, pk=begun.pk)
-        kept.update(
+        goes_on = kept.update(
             moment=begun.moment,
             cursor=begun.cursor,
             size_bytes=begun.size_bytes,
             events_expected=begun.events_expected,
             events_written=begun.events_written,
+            attempts=0,  # only those that lead nowhere are counted
         )
+    if not goes_on:
+        raise Ended
 
 
 def _finish(begun: Export, archive: GrowingZip) -> None:
@@ -252,8 +267,7 @@ def _finish(begun: Export, archive: GrowingZip) -> None:
             expires_at=now + KEPT,
             cursor={},
         ):
-            _shred(begun)  # an erasure came meanwhile
-            return
+            raise Ended
         due.schedule(EXPORT, begun.account_id, now + KEPT)
         user = User.objects.filter(pk=begun.requested_by).first()
         if user is not None:
@@ -303,6 +317,28 @@ def shred_all(account_id: int) -> int:
         return sum(_end(one) for one in held)
 
 
+def _shred_unless_ready(asked: Export) -> None:
+    with tenant(asked.account_id):
+        ready = Export.objects.filter(
+            account_id=asked.account_id, pk=asked.pk, state=Export.State.READY
+        )
+        if not ready.exists():
+            _shred(asked)
+
+
+def shred_strays() -> int:
+    """Delete files older than any that is handed out, as of an export whose row a restore undid."""
+    oldest = (clock.now() - KEPT - timedelta(days=1)).timestamp()
+    strays = [
+        path
+        for path in Path(settings.EXPORT_DIR).glob("*.*")
+        if path.suffix in (".zip", ".tail") and path.stat().st_mtime < oldest
+    ]
+    for path in strays:
+        _overwrite(path)
+    return len(strays)
+
+
 def _end(export: Export) -> bool:
     _shred(export)
     return bool(
@@ -313,12 +349,15 @@ def _end(export: Export) -> bool:
 
 
 def _shred(export: Export) -> None:
-    """Overwrite the file before it is unlinked, for disks on which that means something."""
     for path in (path_of(export), path_of(export).with_suffix(".tail")):
-        if not path.exists():
-            continue
-        with path.open("r+b") as file:
-            left = path.stat().st_size
-            while left > 0:
-                left -= file.write(secrets.token_bytes(min(left, 1 << 20)))
-        path.unlink()
+        if path.exists():
+            _overwrite(path)
+
+
+def _overwrite(path: Path) -> None:
+    """Overwrite a file before it is unlinked, for disks on which that means something."""
+    with path.open("r+b") as file:
+        left = path.stat().st_size
+        while left > 0:
+            left -= file.write(secrets.token_bytes(min(left, 1 << 20)))
+    path.unlink(missing_ok=True)

@@ -80,6 +80,15 @@ def test_what_cannot_be_done_is_said(firm, api, query, status, code):
     assert answer.json()["error"]["code"] == code
 
 
+@pytest.mark.parametrize(
+    "user_id", ["%00", "a%00b", "u" * 201, "%E2%80%AEgnp", "=cmd%7C", "%2e%2e", "a%0Ab", "%25"]
+)
+def test_an_id_that_no_call_can_have_is_not_held(firm, api, user_id):
+    for method, path in [("DELETE", user_id), ("GET", f"{user_id}/export")]:
+        answer = api(firm.admin_key, method, f"/v1/users/{path}")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+
+
 def test_a_key_without_the_scope_erases_nothing(firm, api):
     post(firm.key, {**CALL, "user_id": "u"})
 

@@ -208,6 +208,26 @@ def test_the_worker_finds_what_was_asked(firm):
     assert erasure.erase_due() == 0
 
 
+def test_what_is_asked_while_another_runs_is_done_next(firm, monkeypatch):
+    """Or it would wait until the first one's lease has run out."""
+    post(firm.key, {**CALL, "user_id": "first"}, {**CALL, "user_id": "second"})
+    ask(firm, "first")
+    whole = erasure._one_batch
+
+    def meanwhile(asked, window):
+        gone = whole(asked, window)
+        ask(firm, "second")
+        return gone
+
+    with monkeypatch.context() as patched:
+        patched.setattr(erasure, "_one_batch", meanwhile)
+        assert erasure.erase_due() == 1
+
+    assert erasure.erase_due() == 1
+
+    assert [row["calls"] for row in usage(firm.key)] == [0]
+
+
 def test_an_erasure_that_dies_between_batches_goes_on_where_it_stopped(firm, monkeypatch):
     post(firm.key, *[{**CALL, "user_id": "u"}] * 7)
     asked = ask(firm, "u")

@@ -4,7 +4,9 @@ import csv
 import hashlib
 import io
 import json
+import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from zipfile import ZipFile
 
@@ -12,11 +14,14 @@ import pyarrow.parquet
 import pytest
 from django.core import mail
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client
 
 from accounts.models import Account, AuditEvent, Membership, Role, User
 from events.rollups.fold import fold
 from llmcost import clock, outbox
+from llmcost.models import DueWork
+from llmcost.tenancy import due
 from llmcost.tenancy.context import tenant
 from privacy import erasure
 from privacy.exports import content, services
@@ -47,6 +52,19 @@ def ready(company) -> Export:
     assert services.write(ask(company)) is True
     with tenant(company.account.pk):
         return Export.objects.latest("pk")
+
+
+def in_own_connection(function, *args):
+    """Call it as another worker would: a thread has a connection of its own."""
+    try:
+        return function(*args)
+    finally:
+        connection.close()
+
+
+def waiting_now() -> set[str]:
+    """The kinds of work that are due at this moment."""
+    return set(DueWork.objects.filter(due_at__lte=clock.now()).values_list("kind", flat=True))
 
 
 def lines(archive, name):
@@ -187,6 +205,56 @@ def test_a_killed_worker_is_followed_by_one_that_goes_on(firm, monkeypatch, dies
         ]
     assert sorted(users) == [f"u{number}" for number in range(7)]
     assert export.events_written == 7
+
+
+def test_two_workers_write_one_file_once(firm, monkeypatch):
+    """A second one that comes meanwhile, and one that comes afterwards, change nothing."""
+    monkeypatch.setattr(services, "PART", 2)
+    post(firm.key, *[{**CALL, "user_id": f"u{number}"} for number in range(5)])
+    asked = ask(firm)
+    meanwhile = []
+
+    def second_comes():
+        with ThreadPoolExecutor(1) as other:
+            meanwhile.append(other.submit(in_own_connection, services.write, asked).result())
+        return True
+
+    assert services.write(asked, second_comes) is True
+    assert services.write(asked) is False
+
+    assert meanwhile
+    assert not any(meanwhile)
+    with ZipFile(services.path_of(asked)) as archive:
+        assert archive.testzip() is None
+        assert len(archive.namelist()) == len(set(archive.namelist()))
+
+
+def test_work_announced_meanwhile_is_not_put_off(firm):
+    """Or a second member's export would wait until the first one's lease runs out."""
+    asked = ask(firm)
+    ends = clock.now() + timedelta(minutes=1)
+    turn = due.Turn(services.EXPORT, firm.account.pk, lease=timedelta(minutes=1), ends=ends)
+    assert services.EXPORT not in waiting_now()
+
+    due.schedule(services.EXPORT, firm.account.pk, clock.now())
+    assert services.write(asked, turn.goes_on) is True
+    turn.end(clock.now() + timedelta(hours=1))
+
+    assert services.EXPORT in waiting_now()
+
+
+def test_a_file_that_no_row_knows_is_deleted(firm):
+    """As after a restore of the database to a day before the export."""
+    kept = services.path_of(ready(firm))
+    stray = kept.with_name("0" * 32 + ".zip")
+    stray.write_bytes(b"calls")
+    long_ago = (clock.now() - services.KEPT - timedelta(days=2)).timestamp()
+    os.utime(stray, (long_ago, long_ago))
+
+    assert services.shred_strays() == 1
+
+    assert kept.exists()
+    assert not stray.exists()
 
 
 def test_it_is_handed_to_the_member_who_asked_and_to_nobody_else(firm):
