@@ -16,16 +16,16 @@ class ConfirmForm(forms.Form):
     """The word that is typed to be sure."""
 
     confirmation = forms.CharField(
-        label=f"Type {CONFIRMATION} to confirm",
+        label=f"Type “{CONFIRMATION}” to confirm",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
-        error_messages={"required": f"Type the word {CONFIRMATION}."},
+        error_messages={"required": f"Type the word “{CONFIRMATION}”."},
     )
 
     def clean_confirmation(self) -> str:
         """Want the word and no other."""
         word: str = self.cleaned_data["confirmation"].strip().lower()
         if word != CONFIRMATION:
-            raise forms.ValidationError(f"Type the word {CONFIRMATION}.")
+            raise forms.ValidationError(f"Type the word “{CONFIRMATION}”.")
         return word
 
 
@@ -37,12 +37,12 @@ class RetentionForm(forms.Form):
         self._projects = projects
         for project in projects:
             self.fields[project.slug] = forms.IntegerField(
-                label=f"{project.name}: days",
+                label=project.name,
                 required=False,
                 min_value=1,
                 max_value=36_500,
                 initial=project.retention_days,
-                help_text="Empty: for as long as the account is there.",
+                help_text="Days. Empty: for as long as the account is there.",
             )
 
     @property
@@ -57,7 +57,7 @@ class _OfProject(forms.Form):
 
     project = forms.ChoiceField(label="Project")
     confirmation = forms.CharField(
-        label=f"Type {CONFIRMATION} to confirm",
+        label=f"Type “{CONFIRMATION}” to confirm",
         required=False,
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )

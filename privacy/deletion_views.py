@@ -11,12 +11,13 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.access import member_page
 from accounts.rights import Right
-from llmcost.errors import AppError, NotFound
-from privacy import erasure, purge, receipts, retention
+from llmcost.errors import AppError
+from privacy import erasure, purge, receipt_words, receipts, retention
 from privacy.deletion_api import receipt_json
 from privacy.deletion_forms import ConfirmForm, DeleteSpanForm, EraseUserForm, RetentionForm
-from privacy.models import Erasure
+from privacy.queries import erasures_of
 from projects.access import projects_of
+from projects.models import Project
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -109,10 +110,11 @@ def delete_account(request: HttpRequest) -> HttpResponse:
 @member_page(Right.READ_AUDIT)
 def deletions(request: HttpRequest) -> HttpResponse:
     """GET /account/data/deletions/: what was asked, how far it is, and the receipts."""
-    asked = Erasure.objects.filter(account_id=request.account.pk).order_by("-pk")[:100]
+    asked = erasures_of(request.account.pk)[:100]
+    projects = Project.objects.filter(account_id=request.account.pk).in_bulk()
     page = {
         "section": "Data & privacy",
-        "asked": asked,
+        "asked": [(one, projects.get(one.project_id)) for one in asked],
         "receipts": receipts.receipts_of(request.account.public_id)[:100],
         "is_busy": any(one.state in ("queued", "running") for one in asked),
     }
@@ -126,12 +128,26 @@ def deletions(request: HttpRequest) -> HttpResponse:
 @member_page(Right.READ_AUDIT)
 def receipt(request: HttpRequest, number: int) -> HttpResponse:
     """GET /account/data/deletions/<number>.json"""
-    for one in receipts.receipts_of(request.account.public_id):
-        if one.number == number:
-            answer = JsonResponse(receipt_json(one), json_dumps_params={"indent": 2})
-            answer["Content-Disposition"] = f'attachment; filename="receipt-{number}.json"'
-            return answer
-    raise NotFound
+    one = receipts.receipt_of(request.account.public_id, number)
+    answer = JsonResponse(receipt_json(one), json_dumps_params={"indent": 2})
+    answer["Content-Disposition"] = f'attachment; filename="receipt-{number}.json"'
+    return answer
+
+
+@require_safe
+@never_cache
+@member_page(Right.READ_AUDIT)
+def receipt_page(request: HttpRequest, number: int) -> HttpResponse:
+    """GET /account/data/deletions/<number>/: the same for people, to read and to print."""
+    one = receipts.receipt_of(request.account.public_id, number)
+    page = {
+        "section": "Data & privacy",
+        "here": f"No. {number}",
+        "receipt": one,
+        "read": receipt_words.read(one),
+        "public_key": receipts.public_key(),
+    }
+    return render(request, "privacy/receipt.html", page)
 
 
 def _page(

@@ -10,7 +10,7 @@ from accounts.models import Account, Membership, User
 from events.reports import run
 from events.reports.query import UsageQuery
 from llmcost import clock
-from privacy.models import DataRequest, Referral, UseCount, VisitorCount
+from privacy.models import DataRequest, Erasure, Export, Referral, UseCount, VisitorCount
 from projects.models import Project
 
 
@@ -50,6 +50,16 @@ def _events_of(project: Project) -> int:
 def own_requests(user: User) -> QuerySet[DataRequest]:
     """Return a person's own requests, the newest first."""
     return DataRequest.objects.filter(user=user).select_related("thread").order_by("-pk")
+
+
+def own_exports(account_id: int, user: User) -> QuerySet[Export]:
+    """Return the exports that a member asked for, the newest first."""
+    return Export.objects.filter(account_id=account_id, requested_by=user.pk).order_by("-pk")
+
+
+def erasures_of(account_id: int) -> QuerySet[Erasure]:
+    """Return the deletions that were asked for in an account, the newest first."""
+    return Erasure.objects.filter(account_id=account_id).order_by("-pk")
 
 
 def referrals_of(account_id: int) -> QuerySet[Referral]:

@@ -21,6 +21,7 @@ from django.conf import settings
 from django.db import transaction
 
 from llmcost import clock
+from llmcost.errors import NotFound
 from privacy.models import Receipt, ReceiptHead
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -67,6 +68,14 @@ def receipts_of(account: UUID) -> list[Receipt]:
     """Return the receipts of an account, newest first; known by its public id alone."""
     found = Receipt.objects.filter(account_ref=reference("account", account))
     return list(found.order_by("-number"))
+
+
+def receipt_of(account: UUID, number: int) -> Receipt:
+    """Return one receipt of an account. Raises NotFound, for another account's as well."""
+    found = Receipt.objects.filter(account_ref=reference("account", account), number=number)
+    if (receipt := found.first()) is None:
+        raise NotFound
+    return receipt
 
 
 def broken_links() -> list[int]:

@@ -34,6 +34,11 @@ urlpatterns = [
     path("account/data/delete-account/", deletion_views.delete_account, name="delete_account"),
     path("account/data/deletions/", deletion_views.deletions, name="deletions"),
     path(
+        "account/data/deletions/<int:number>/",
+        deletion_views.receipt_page,
+        name="receipt",
+    ),
+    path(
         "account/data/deletions/<int:number>.json", deletion_views.receipt, name="deletion_receipt"
     ),
     path("registrations/<str:token>/news/", news, name="news"),

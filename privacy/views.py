@@ -26,11 +26,19 @@ from privacy.policy.difference import changes
 from privacy.policy.publication import upcoming
 from privacy.policy.subprocessors import processors
 from privacy.policy.tables import held_by
-from privacy.queries import own_requests, referrals_of, what_is_held
+from privacy.queries import (
+    erasures_of,
+    own_exports,
+    own_requests,
+    referrals_of,
+    what_is_held,
+)
 from privacy.requests import services as requests
+from projects.access import projects_of
 
 SECURITY_ADDRESS = "security@llmcosttracker.com"
 SECURITY_TXT_HOLDS = timedelta(days=180)
+RECENT = 4  # exports and deletions on the page of one's data; each has a page of its own
 
 
 @require_safe
@@ -198,6 +206,9 @@ def data(request: HttpRequest) -> HttpResponse:
         "held": what_is_held(request.account.pk),
         "requests": own_requests(request.user),
         "referrals": referrals_of(request.account.pk),
+        "exports": own_exports(request.account.pk, request.user)[:RECENT],
+        "erasures": erasures_of(request.account.pk)[:RECENT],
+        "shorter": projects_of(request).exclude(retention_days=None),
         "retention_days": 30,
     }
     return render(request, "privacy/data.html", page)

@@ -1,7 +1,8 @@
 """Template tags and filters of the design system.
 
-`{% load ui %}` gives the tags icon, brand, sign_up_is_open, sells_plans, nav_item, amount, change,
-field, check, form_errors and local_mail_hint, and the filters money, money_exact, short and count.
+`{% load ui %}` gives the tags icon, brand, sign_up_is_open, sells_plans, nav_item, crumbs, amount,
+change, field, check, form_errors and local_mail_hint, and the filters money, money_exact, short
+and count.
 """
 
 from typing import Any
@@ -10,6 +11,7 @@ from django import template
 from django.conf import settings
 from django.forms import BaseForm, BoundField
 from django.templatetags.static import static
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -66,6 +68,12 @@ def nav_item(context: template.Context, label: str, symbol: str, href: str) -> S
     return format_html(
         '<li><a href="{}"{}>{}{}</a></li>', href, SafeString(current), icon(symbol), label
     )
+
+
+@register.inclusion_tag("_crumbs.html")
+def crumbs(label: str, address: str, here: str) -> dict[str, str]:
+    """Show where a page stands: below the page called `label`; `address` is its URL's name."""
+    return {"label": label, "href": reverse(address), "here": here}
 
 
 @register.simple_tag

@@ -13,7 +13,7 @@ from accounts.access import member_page
 from accounts.rights import Right
 from llmcost import clock
 from privacy.exports import content, persons, services
-from privacy.models import Export
+from privacy.queries import own_exports
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -25,10 +25,10 @@ def exports(request: HttpRequest) -> HttpResponse:
         services.ask(request.account.pk, by=request.user)
         messages.success(request, "It has begun. We mail you when it is ready.")
         return redirect("privacy:exports")
-    own = Export.objects.filter(account_id=request.account.pk, requested_by=request.user.pk)
+    own = own_exports(request.account.pk, request.user)
     page = {
         "section": "Data & privacy",
-        "exports": own.order_by("-pk")[:50],
+        "exports": own[:50],
         "is_busy": own.open().exists(),
     }
     is_part = request.htmx and not request.htmx.history_restore_request

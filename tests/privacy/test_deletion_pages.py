@@ -14,7 +14,7 @@ from events.rollups.fold import fold
 from llmcost import clock
 from llmcost.models import DueWork
 from llmcost.tenancy.context import tenant
-from privacy import erasure, purge, retention
+from privacy import erasure, purge, receipts, retention
 from privacy.models import Erasure, Purge
 from projects.models import Scope
 from projects.services import issue_key
@@ -213,6 +213,41 @@ def test_a_strangers_receipt_is_not_there(firm):
 
     assert firm.client.get("/account/data/deletions/1.json").status_code == 200
     assert other.client.get("/account/data/deletions/1.json").status_code == 404
+
+
+def test_a_receipt_has_a_page_for_people(firm):
+    post(firm.key, *[{**CALL, "user_id": "u"}] * 2)
+    with tenant(firm.account.pk):
+        asked = erasure.erase_user(
+            firm.project, "u", mode="anonymise", refuse_later=True, by=firm.owner
+        )
+    erasure.carry_out(asked)
+    address = "/account/data/deletions/1/"
+
+    page = firm.client.get(address).content.decode()
+
+    for words in ("2 calls", "made anonymous", "keyed hash of the user id", receipts.public_key()):
+        assert words in page
+    assert 'href="/account/data/deletions/1.json"' in page
+    for other in ("/account/data/", "/account/data/deletions/"):
+        assert f'href="{address}"' in firm.client.get(other).content.decode()
+    stranger = open_company("Other", "o@other.example")
+    assert stranger.client.get(address).status_code == 404
+
+
+def test_what_is_confirmed_is_what_was_shown(firm):
+    form = {
+        "project": firm.project.slug,
+        "first_day": "2026-03-01",
+        "last_day": "2026-03-02",
+    }
+
+    page = firm.client.post(DELETE, form).content.decode()
+
+    assert "1 March 2026" in page
+    for name, value in form.items():
+        assert f'<input type="hidden" name="{name}" value="{value}"' in page
+    assert "<select" not in page
 
 
 def test_a_closed_account_can_be_deleted_at_once_and_an_open_one_cannot(firm, database_name):
