@@ -31,6 +31,12 @@ NAMELESS = re.compile(
 )
 # Pages about whoever asks: they name nothing, so a stranger sees his own.
 ABOUT_ONESELF = re.compile(r"^account/[^<]*$")
+# What a receipt says of a deletion of nothing.
+NOW = "2026-11-24T00:00:00+00:00"
+ERASED = {
+    "scope": "user", "mode": "delete", "user": "", "from": None, "to": None, "rows": {}, "kept": {},
+    "requested_at": NOW, "verified_at": NOW, "later_calls_refused": False,
+}  # fmt: skip
 RANDOM = {
     "project": "no-such-project",
     "key": 987_654_321,
@@ -95,7 +101,7 @@ def secret(acme, api):
         "key_id": row.pk,
         "pk": passkey.pk,
         "reference": asked.reference,
-        "number": receipts.issue("erasure", acme.account.public_id, {"rows": {}}).number,
+        "number": receipts.issue("erasure", acme.account.public_id, ERASED).number,
         "handle": _handle(acme.client.session.session_key),
         "member": second.pk,
         "invitation": invited.pk,
