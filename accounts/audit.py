@@ -47,6 +47,8 @@ ACTIONS: Mapping[str, str] = {
     "data.imported": "read an export in",
     "data.export_asked": "asked for an export of everything",
     "data.export_downloaded": "downloaded an export",
+    "data.user_exported": "downloaded the calls of one end user",
+    "data.user_readmitted": "let later calls of an erased end user in again",
     "data.erasure_asked": "asked for a deletion",
     "data.erased": "finished a deletion",
     "project.created": "created a project",

@@ -14,7 +14,7 @@ from llmcost.api import schema
 from llmcost.errors import InvalidParameter, NotFound
 from llmcost.tenancy.context import tenant
 from privacy import erasure, receipts
-from privacy.exports.persons import calls_of
+from privacy.exports import persons
 from privacy.models import Erasure, Receipt
 from projects.api import ProjectApi
 from projects.models import Project, Scope
@@ -47,24 +47,27 @@ class UserApi(ProjectApi):
     @extend_schema(
         operation_id="export_user",
         summary="Export an end user",
-        description="All calls of one user id, as lines of JSON, by time.",
+        description="All calls of one user id, by time, as lines of JSON or as CSV.",
+        parameters=[OpenApiParameter("format", enum=list(persons.Form), default="json")],
         responses={
-            (200, "application/x-ndjson"): {"type": "string"},
-            **schema.errors(401, 403, 404, 429, 503),
+            **{(200, form.content_type): {"type": "string"} for form in persons.Form},
+            **schema.errors(400, 401, 403, 404, 429, 503),
         },
     )
     def get(self, request: Request, user_id: str) -> StreamingHttpResponse:
         """Stream the calls."""
-        user_id, _, form = user_id.rpartition("/")
-        if form != "export":
+        user_id, _, last = user_id.rpartition("/")
+        if last != "export" or not user_id:
             raise NotFound
+        form = request.query_params.get("format", persons.Form.JSON)
+        if form not in list(persons.Form):
+            raise InvalidParameter("`format` must be json or csv.")
+        form = persons.Form(form)
         caller = request.user
         with tenant(caller.account_id):
             project = Project.objects.get(account_id=caller.account_id, pk=caller.project_id)
-            if not erasure.preview(project, user_id=user_id):
-                raise erasure.NothingHeld
-        lines = calls_of(caller.account_id, caller.project_id, user_id)
-        return StreamingHttpResponse(lines, content_type="application/x-ndjson")
+            parts = persons.hand_out(project, user_id, form, by=None)
+        return StreamingHttpResponse(parts, content_type=form.content_type)
 
     @extend_schema(
         operation_id="erase_user",

@@ -53,24 +53,32 @@ class RetentionForm(forms.Form):
 
 
 class _OfProject(forms.Form):
-    """A form about one of the account's projects, whose erasure is confirmed by a typed word."""
+    """A form about one of the account's projects."""
 
     project = forms.ChoiceField(label="Project")
-    confirmation = forms.CharField(
-        label=f"Type “{CONFIRMATION}” to confirm",
-        required=False,
-        widget=forms.TextInput(attrs={"autocomplete": "off"}),
-    )
 
     def __init__(self, *args: Any, projects: list[Project], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._projects = {project.slug: project for project in projects}
-        self.fields["project"].choices = [(one.slug, one.name) for one in projects]
+        self.fields["project"].choices = [
+            (one.slug, f"{one.name} (archived)" if one.archived_at else one.name)
+            for one in projects
+        ]
 
     @property
     def chosen(self) -> Project:
         """The project, once the form is valid."""
         return self._projects[self.cleaned_data["project"]]
+
+
+class _Confirmed(_OfProject):
+    """A form about a project, whose erasure is confirmed by a typed word."""
+
+    confirmation = forms.CharField(
+        label=f"Type “{CONFIRMATION}” to confirm",
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
 
     @property
     def is_confirmed(self) -> bool:
@@ -78,8 +86,8 @@ class _OfProject(forms.Form):
         return self.cleaned_data["confirmation"].strip().lower() == CONFIRMATION
 
 
-class EraseUserForm(_OfProject):
-    """Which end user, and what becomes of the calls."""
+class EndUserForm(_OfProject):
+    """Which end user. Sent in the body of a POST always: a user id stands in no address."""
 
     user_id = forms.CharField(
         label="User id",
@@ -87,8 +95,13 @@ class EraseUserForm(_OfProject):
         strip=False,
         help_text="Exactly as your application sends it.",
         error_messages={"required": "Enter the user id."},
-        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
+
+
+class EraseUserForm(EndUserForm, _Confirmed):
+    """Which end user, and what becomes of the calls."""
+
     mode = forms.ChoiceField(
         label="What becomes of the calls",
         choices=[
@@ -104,7 +117,7 @@ class EraseUserForm(_OfProject):
     field_order = ("project", "user_id", "mode", "refuse_later", "confirmation")
 
 
-class DeleteSpanForm(_OfProject):
+class DeleteSpanForm(_Confirmed):
     """A span of whole days in the project's time zone, or the whole project."""
 
     everything = forms.BooleanField(

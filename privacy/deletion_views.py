@@ -16,7 +16,7 @@ from privacy import erasure, purge, receipt_words, receipts, retention
 from privacy.deletion_api import receipt_json
 from privacy.deletion_forms import ConfirmForm, DeleteSpanForm, EraseUserForm, RetentionForm
 from privacy.queries import erasures_of
-from projects.access import projects_of
+from projects.access import all_projects_of
 from projects.models import Project
 
 
@@ -25,7 +25,7 @@ from projects.models import Project
 @member_page(Right.ERASE_DATA, fresh=True)
 def erase_user(request: HttpRequest) -> HttpResponse:
     """GET, POST /account/data/erase/"""
-    own = list(projects_of(request))
+    own = list(all_projects_of(request))
     if request.method != "POST":
         return _page(request, "erase_user", EraseUserForm(projects=own))
     form = EraseUserForm(request.POST, projects=own)
@@ -53,7 +53,7 @@ def erase_user(request: HttpRequest) -> HttpResponse:
 @member_page(Right.ERASE_DATA, fresh=True)
 def delete_span(request: HttpRequest) -> HttpResponse:
     """GET, POST /account/data/delete/"""
-    own = list(projects_of(request))
+    own = list(all_projects_of(request))
     if request.method != "POST":
         return _page(request, "delete_span", DeleteSpanForm(projects=own))
     form = DeleteSpanForm(request.POST, projects=own)
@@ -79,7 +79,7 @@ def delete_span(request: HttpRequest) -> HttpResponse:
 @member_page(Right.ERASE_DATA, fresh=True)
 def keep_shorter(request: HttpRequest) -> HttpResponse:
     """GET, POST /account/data/retention/"""
-    form = RetentionForm(request.POST or None, projects=list(projects_of(request)))
+    form = RetentionForm(request.POST or None, projects=list(all_projects_of(request)))
     if request.method != "POST":
         return _page(request, "retention", form)
     if not form.is_valid():

@@ -42,7 +42,7 @@ MOST_ATTEMPTS = 20
 
 
 class NothingHeld(NotFound):
-    message = "No call of this user id is held, so there is nothing to erase."
+    message = "No call of this user id is held."
 
 
 class LastProject(AppError):

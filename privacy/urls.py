@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from privacy import deletion_views, views
+from privacy import deletion_views, end_user_views, views
 from privacy.exports import views as exports
 from privacy.registration.api import news
 
@@ -28,6 +28,9 @@ urlpatterns = [
     path("account/data/exports/", exports.exports, name="exports"),
     path("account/data/exports/<uuid:export>.zip", exports.download, name="export_file"),
     path("account/data/about-me.json", exports.about_me, name="about_me"),
+    path("account/data/user/", end_user_views.end_user, name="end_user"),
+    path("account/data/user/calls/", end_user_views.calls, name="end_user_calls"),
+    path("account/data/user/readmission/", end_user_views.readmission, name="readmission"),
     path("account/data/erase/", deletion_views.erase_user, name="erase_user"),
     path("account/data/retention/", deletion_views.keep_shorter, name="retention"),
     path("account/data/delete/", deletion_views.delete_span, name="delete_span"),

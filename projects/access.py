@@ -47,6 +47,12 @@ def require_grantable(request: HttpRequest, scopes: list[str]) -> None:
         raise MissingRight(request.membership.get_role_display(), RIGHT_TO_GRANT[Scope(scope)])
 
 
+def all_projects_of(request: HttpRequest) -> QuerySet[Project]:
+    """Return every project of `request.account`: what an archived one holds is there, too."""
+    own = Project.objects.filter(account_id=request.account.pk)
+    return own.order_by(F("archived_at").asc(nulls_first=True), Lower("name"), "pk")
+
+
 def projects_of(request: HttpRequest) -> QuerySet[Project]:
     """Return the projects of `request.account`, between which the side bar switches."""
     own = Project.objects.filter(account_id=request.account.pk, archived_at=None)

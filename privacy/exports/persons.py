@@ -3,22 +3,38 @@
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
-from accounts.models import AuditEvent, Membership, User
+from accounts import audit
+from accounts.models import Account, Actor, AuditEvent, Membership, User
 from events.sql import statement
 from llmcost import clock
 from llmcost.inventory import Category
 from llmcost.tenancy.context import signed_in, tenant
+from privacy import erasure, receipts
 from privacy.correspondence import services as letters
-from privacy.exports.content import SECRET, as_json, call_columns
+from privacy.exports.content import SECRET, as_csv, as_json, call_columns
 from privacy.inventory.registry import declared_columns
 from privacy.plan import tables
+from projects.models import Project
 
 ROWS_AT_ONCE = 5_000
+
+
+class Form(StrEnum):
+    """How the calls of an end user are written: lines of JSON, or CSV for a spreadsheet."""
+
+    JSON = "json"
+    CSV = "csv"
+
+    @property
+    def content_type(self) -> str:
+        """The type of such a file."""
+        return "text/csv; charset=utf-8" if self is Form.CSV else "application/x-ndjson"
 
 
 def held_about(user: User) -> dict[str, Any]:
@@ -67,9 +83,34 @@ def _rows(table: str, column: str, value: int) -> list[dict[str, Any]]:
         ]
 
 
-def calls_of(account_id: int, project_id: int, user_id: str) -> Iterator[bytes]:
-    """Yield all calls of an end user as lines of JSON, by time, some thousand at once."""
+def hand_out(project: Project, user_id: str, form: Form, *, by: User | None) -> Iterator[bytes]:
+    """Return all calls of an end user, part by part, and note that they were handed out.
+
+    In the account's context; `by` is None for a key. Raises NothingHeld. The note names the user
+    by the keyed hash that stands in receipts too.
+    """
+    calls = erasure.preview(project, user_id=user_id)
+    if not calls:
+        raise erasure.NothingHeld
+    account = Account.objects.get(pk=project.account_id)
+    audit.record(
+        account.pk,
+        "data.user_exported",
+        by=by,
+        actor=None if by else Actor.KEY,
+        subject=receipts.reference("user", account.public_id, project.pk, user_id),
+        project=project.slug,
+        calls=calls,
+        format=form,
+    )
+    return _calls_of(account.pk, project.pk, user_id, form)
+
+
+def _calls_of(account_id: int, project_id: int, user_id: str, form: Form) -> Iterator[bytes]:
+    """Yield an end user's calls by time, some thousand at once, each in its own transaction."""
     names = call_columns()
+    if form is Form.CSV:
+        yield as_csv([names])
     sql = statement("user_events").format(columns=", ".join(names))
     at, number = names.index("created_at"), names.index("event_id")
     after: tuple[datetime, UUID] = datetime(2000, 1, 1, tzinfo=UTC), UUID(int=0)
@@ -87,7 +128,7 @@ def calls_of(account_id: int, project_id: int, user_id: str) -> Iterator[bytes]:
                 },
             )
             rows = cursor.fetchall()
-        yield b"".join(as_json(names, row) for row in rows)
+        yield as_csv(rows) if form is Form.CSV else b"".join(as_json(names, row) for row in rows)
         if len(rows) < ROWS_AT_ONCE:
             return
         after = rows[-1][at], rows[-1][number]

@@ -38,7 +38,7 @@ PUBLIC = [
 ]
 SIGNED_IN = [
     "/app/?range=30d", "/app/?range=24h", "/app/?range=7d", "/app/prod/start/", "/app/prod/keys/",
-    "/app/?range=30d&filter.feature=" + "x" * 200, "/account/data/", "/account/data/requests/",
+    "/app/?range=30d&filter.feature=" + "x" * 200, "/account/data/", "/account/data/user/", "/account/data/requests/",
     "/account/billing/", "/account/billing/address/", "/account/team/", "/account/team/ownership/",
     "/account/audit/", "/account/projects/", "/app/prod/settings/", "/account/close/",
     "/account/security/", "/account/security/app/", "/account/security/sso/",
