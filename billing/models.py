@@ -177,6 +177,22 @@ class Overage(models.Model):
         return f"{self.period_start:%Y-%m-%d}: {self.used_events}"
 
 
+class DepartedCustomer(models.Model):
+    """A customer at Stripe whose account is gone, so that Stripe is to delete it, too.
+
+    The row goes when Stripe has done so: what it names is then nobody.
+    """
+
+    customer_id = _stripe_id(primary_key=True)
+    since = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "billing_departed"
+
+    def __str__(self) -> str:
+        return self.customer_id
+
+
 class InboxStatus(models.TextChoices):
     """What has become of an announcement of Stripe's."""
 

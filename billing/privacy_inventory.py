@@ -129,6 +129,11 @@ INVENTORY: Inventory = {
         stripe_item_id="Stripe's number of the line",
         created_at="when it was worked out",
     ),
+    "billing_departed": technical(
+        "customer_id since",
+        "which customer Stripe has still to delete: an id",
+        Retention.DAY,
+    ),
     "billing_stripe_inbox": technical(
         "event_id type object_id customer_id created livemode status attempts due_at error",
         "that an object at Stripe has changed; ids only",

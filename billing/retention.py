@@ -2,6 +2,7 @@
 
 The law counts from the end of the calendar year, and it counts for accounts that are gone, too:
 the row that says when the next records of an account are old stays when the account is purged.
+The customer at Stripe does not: what the law wants of it there is Stripe's to keep.
 """
 
 import logging
@@ -9,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 
-from billing.models import Invoice, Overage
+from billing.models import BillingAccount, DepartedCustomer, Invoice, Overage
 from llmcost import clock
 from llmcost.tenancy import due
 from llmcost.tenancy.context import tenant
@@ -31,6 +32,29 @@ def keep_until(at: datetime) -> datetime:
 def note(account_id: int, at: datetime) -> None:
     """Remember that this account has records of this moment; in the transaction that makes them."""
     due.schedule(RECORDS, account_id, keep_until(at))
+
+
+def kept_until(account_id: int) -> datetime | None:
+    """Return when the last record of an account may be deleted, inside its context; None: none."""
+    invoices = Invoice.objects.filter(account_id=account_id)
+    overages = Overage.objects.filter(account_id=account_id)
+    newest = [
+        *invoices.order_by("-issued_at").values_list("issued_at", flat=True)[:1],
+        *overages.order_by("-period_end").values_list("period_end", flat=True)[:1],
+    ]
+    return keep_until(max(newest)) if newest else None
+
+
+def note_departure(account_id: int) -> bool:
+    """Have Stripe delete an account's customer soon; say whether there is one not noted yet.
+
+    In the transaction of whoever deletes the account, inside its context.
+    """
+    billing = BillingAccount.objects.filter(account_id=account_id).first()
+    if billing is None or not billing.stripe_customer_id:
+        return False
+    _, is_new = DepartedCustomer.objects.get_or_create(customer_id=billing.stripe_customer_id)
+    return is_new
 
 
 def forget_due_records() -> int:

@@ -61,6 +61,15 @@ def reconcile_due() -> None:
         reconcile.reconcile_due()
 
 
+@shared_task(name="billing.tasks.delete_departed")
+def delete_departed() -> None:
+    """Have Stripe delete the customers whose accounts are gone."""
+    from billing.services import departure  # noqa: PLC0415 - see above
+
+    if client.is_on():
+        departure.delete_departed()
+
+
 @shared_task(name="billing.tasks.forget_strangers")
 def forget_strangers() -> None:
     """Delete the mirror's copies of customers whose account is gone."""

@@ -28,6 +28,7 @@ from llmcost.celery import make_app
 EVERY: Mapping[str, int] = {
     "accounts.tasks.forget_sessions": 86_400,
     "accounts.tasks.forget_invitations": 3_600,
+    "billing.tasks.delete_departed": 600,
     "billing.tasks.end_closed": 60,
     "billing.tasks.look_after_overdue": 600,
     "billing.tasks.meter": 30,

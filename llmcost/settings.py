@@ -394,6 +394,8 @@ if LOCAL_MODE and not (SELF_HOSTED or STRIPE_SECRET_KEY) and (_local := local_st
     STRIPE_CSP = {"script-src": [_local], "connect-src": [_local]}
 # How long invoices are kept when their account is gone: tax law, ten years at most in the EU.
 BILLING_RETENTION_YEARS = env.int("BILLING_RETENTION_YEARS", 10)
+# As receipts name it; § 147 AO and § 14b UStG, say.
+BILLING_RETENTION_LAW = env.str("BILLING_RETENTION_LAW", "tax law of our country")
 DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"
 # dj-stripe wants to know whose a customer is by a foreign key. Ours say it in `billing_account`,
 # under row security, so this key points where it is never set and in nobody's way.

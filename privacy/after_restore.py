@@ -16,7 +16,7 @@ from llmcost import clock
 from llmcost.models import DueWork
 from llmcost.tenancy.context import tenant
 from privacy import erasure, purge, receipts, tombstones
-from privacy.models import Erasure, Purge
+from privacy.models import Erasure
 from privacy.tombstones import TombstoneLine
 from projects.models import ApiKey, Project
 
@@ -74,10 +74,8 @@ def _purge_again(account: Account) -> None:
         Account.objects.filter(pk=account.pk).update(
             closed_at=account.closed_at or account.created_at, purge_due_at=now
         )
-        Purge.objects.update_or_create(
-            account_id=account.pk,
-            defaults={"account_public_id": account.public_id, "due_at": now},
-        )
+        account.purge_due_at = now
+        purge.plan(account, now, receipts.BY_RECEIPT)
     purge.purge(account.pk, is_again=True)
 
 

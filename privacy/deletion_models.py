@@ -120,9 +120,14 @@ class Purge(models.Model):
 
     account_id = models.BigIntegerField(primary_key=True)
     account_public_id = models.UUIDField(null=True, help_text="Forgotten when it is done.")
+    requested_at = models.DateTimeField(null=True, help_text="When the account was closed.")
+    verified_by = models.CharField(
+        max_length=100, default="", help_text="How it was known who asks."
+    )
     due_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True)
     counts = models.JSONField(default=dict, help_text="Rows gone so far, by table.")
+    passed_on = models.JSONField(default=list, help_text="What others were asked to delete.")
     done_at = models.DateTimeField(null=True)
     receipt_number = models.BigIntegerField(null=True)
 

@@ -25,6 +25,7 @@ from llmcost.tenancy.context import tenant
 from privacy import receipts, tombstones
 from privacy.models import Erasure, RefusedUser
 from privacy.plan import tables
+from privacy.receipts import Kept
 from privacy.signals import erasing
 from privacy.tombstones import TombstoneLine
 from projects.models import ApiKey, Project
@@ -221,12 +222,13 @@ def _carry_out(asked: Erasure, goes_on: Callable[[], bool]) -> bool:
     erasing.send(Erasure, account_id=begun.account_id)
     if begun.scope == Erasure.Scope.PROJECT:
         _delete_project(begun)
+    done_at = clock.now()
     connection.close()  # the second look trusts nothing that the first has cached
     left = erasure.left(selection)
     if left:
         logger.warning("erasure_repeats", extra={"erasure": str(begun.public_id), "left": left})
         return False
-    return _finish(begun)
+    return _finish(begun, done_at)
 
 
 def _begin(asked: Erasure) -> Erasure | None:
@@ -327,7 +329,32 @@ def _delete_project(asked: Erasure) -> None:
         _count(asked, "projects_project", cursor.rowcount)
 
 
-def _finish(asked: Erasure) -> bool:
+def _verified_by(asked: Erasure) -> str:
+    if asked.is_again:
+        return receipts.BY_RECEIPT
+    return receipts.BY_SIGN_IN if asked.requested_by else receipts.BY_KEY
+
+
+def _kept(asked: Erasure) -> list[Kept]:
+    """Return what stays of a deletion itself, under which law, and until when."""
+    proof = "GDPR art. 5(2), accountability"
+    kept = [
+        Kept("lines in the account's audit trail: asked, done", proof, receipts.WITH_THE_ACCOUNT),
+        Kept(
+            "the request, with a keyed hash of the user id" if asked.user_ref else "the request",
+            proof,
+            receipts.WITH_THE_ACCOUNT,
+        ),
+    ]
+    if asked.refuse_later:
+        refused = "a keyed hash of the user id, by which later calls are refused"
+        kept.append(
+            Kept(refused, "the customer's instruction, GDPR art. 28", receipts.WITH_THE_ACCOUNT)
+        )
+    return kept
+
+
+def _finish(asked: Erasure, done_at: datetime) -> bool:
     with tenant(asked.account_id):
         row = (
             Erasure.objects.open()
@@ -338,25 +365,27 @@ def _finish(asked: Erasure) -> bool:
         if row is None:
             return False
         account = Account.objects.get(pk=asked.account_id)
-        now = clock.now()
         receipt = receipts.issue(
             "erasure",
             account.public_id,
-            {
-                "request": str(row.public_id),
-                "scope": row.scope,
-                "mode": row.mode,
-                "user": row.user_ref,
-                "from": row.start.isoformat() if row.start else None,
-                "to": row.end.isoformat() if row.end else None,
-                "requested_at": row.requested_at.isoformat(),
-                "verified_at": now.isoformat(),
-                "rows": row.counts,
-                "later_calls_refused": row.refuse_later,
-                "kept": {},
-            },
+            receipts.proof(
+                asked={
+                    "request": str(row.public_id),
+                    "scope": row.scope,
+                    "mode": row.mode,
+                    "user": row.user_ref,
+                    "from": row.start.isoformat() if row.start else None,
+                    "to": row.end.isoformat() if row.end else None,
+                    "later_calls_refused": row.refuse_later,
+                },
+                requested_at=row.requested_at,
+                verified_by=_verified_by(row),
+                done_at=done_at,
+                rows=row.counts,
+                kept=_kept(row),
+            ),
         )
-        row.state, row.done_at, row.receipt_number = Erasure.State.DONE, now, receipt.number
+        row.state, row.done_at, row.receipt_number = Erasure.State.DONE, done_at, receipt.number
         row.user_id = row.stand_in = ""
         row.save()
         audit.record(

@@ -160,7 +160,9 @@ INVENTORY: Inventory = {
         since="since when its calls are refused",
     ),
     "privacy_purge": columns(
-        "account_id account_public_id due_at started_at counts done_at receipt_number", _RECEIPT
+        """account_id account_public_id requested_at verified_by due_at started_at counts passed_on
+        done_at receipt_number""",
+        _RECEIPT,
     ),
     "privacy_receipt": columns("number kind account_ref text sha256 signature made_at", _RECEIPT),
     "privacy_receipthead": columns("id number sha256", _RECEIPT),

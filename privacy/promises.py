@@ -8,6 +8,7 @@ from django.db import connection
 from django.db.models import Exists, OuterRef, Q
 
 from accounts.models import User
+from billing.models import DepartedCustomer
 from llmcost import clock
 from llmcost.models import DueWork
 from llmcost.up import backups
@@ -104,6 +105,12 @@ def processors_named() -> Outcome:
 def purged() -> Outcome:
     late = Purge.objects.filter(done_at=None, due_at__lt=clock.now() - DAYS_LATE).count()
     return Outcome(not late, f"{late} late, {Purge.objects.filter(done_at=None).count()} planned")
+
+
+@promise(12, "customers of deleted accounts are deleted at Stripe")
+def departed() -> Outcome:
+    late = DepartedCustomer.objects.filter(since__lt=clock.now() - DAYS_LATE).count()
+    return Outcome(not late, f"{late} wait for longer than {DAYS_LATE.days} days")
 
 
 @promise(12, "receipts of deletions are unbroken")

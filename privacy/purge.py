@@ -9,12 +9,15 @@ is there a receipt.
 import logging
 from datetime import datetime, timedelta
 
+from allauth.socialaccount.models import SocialAccount
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from accounts import audit
 from accounts.models import Account, Membership, Role, User
-from billing.retention import RECORDS
+from accounts.sso.connections import logins_of
+from billing.retention import RECORDS, kept_until, note_departure
 from llmcost import clock, outbox
 from llmcost.errors import AppError
 from llmcost.models import DueWork, OutgoingMail
@@ -24,6 +27,7 @@ from privacy import receipts, tombstones
 from privacy.models import ClockWatch, Purge
 from privacy.people import forget_if_alone
 from privacy.plan import ACCOUNT, Table, tables
+from privacy.receipts import Kept
 from privacy.signals import erasing
 from privacy.tombstones import TombstoneLine
 
@@ -51,14 +55,11 @@ class ClockHasJumped(Exception):
 
 
 # --- When it begins and when it is taken back ------------------------------------------------
-def plan_purge(account: Account) -> None:
+def plan_purge(account: Account, *, verified_by: str = receipts.BY_SIGN_IN) -> None:
     """Fix the date: the next look is at the first warning. In the closing's transaction."""
     if account.purge_due_at is None:
         raise ValueError("only a closed account is purged")
-    Purge.objects.update_or_create(
-        account_id=account.pk,
-        defaults={"account_public_id": account.public_id, "due_at": account.purge_due_at},
-    )
+    plan(account, account.closed_at, verified_by)
     due.schedule(PURGE, account.pk, account.purge_due_at - WARNINGS[0])
 
 
@@ -73,12 +74,22 @@ def purge_now(account_id: int, *, by: User) -> None:
     if not closed.update(purge_due_at=Now() + timedelta(milliseconds=1)):
         raise NotClosed
     account = Account.objects.get(pk=account_id)
-    Purge.objects.update_or_create(
-        account_id=account_id,
-        defaults={"account_public_id": account.public_id, "due_at": account.purge_due_at},
-    )
+    plan(account, clock.now(), receipts.BY_SIGN_IN)
     audit.record(account_id, "account.purge_asked", by=by)
     due.schedule(PURGE, account_id, account.purge_due_at)
+
+
+def plan(account: Account, requested_at: datetime | None, verified_by: str) -> None:
+    """Write down when an account is to go, when that was asked, and how it was known by whom."""
+    Purge.objects.update_or_create(
+        account_id=account.pk,
+        defaults={
+            "account_public_id": account.public_id,
+            "requested_at": requested_at,
+            "verified_by": verified_by,
+            "due_at": account.purge_due_at,
+        },
+    )
 
 
 def cancel_purge(account: Account) -> None:
@@ -169,18 +180,20 @@ def purge(account_id: int, *, is_again: bool = False) -> None:
     planned = _begin(account_id, is_again=is_again)
     if planned.done_at:
         return
-    plan = tables()
+    order = tables()
     erasing.send(Purge, account_id=account_id)
+    _part_with_others(planned)
     _part_with_people(account_id)
-    for table in plan:
+    for table in order:
         if not table.is_kept:
             _empty(account_id, table)
     _delete_the_rest(account_id)
+    done_at = clock.now()
     connection.close()  # the second look trusts nothing that the first has cached
-    left = _left(account_id, plan)
+    left = _left(planned, order)
     if left:
         raise LookupError(f"rows were left in {', '.join(sorted(left))}")
-    _finish(account_id, [table.name for table in plan if table.is_kept])
+    _finish(account_id, _kept(account_id, order), done_at)
 
 
 def _begin(account_id: int, *, is_again: bool) -> Purge:
@@ -213,6 +226,20 @@ def _bury(account: Account) -> None:
     )
     tombstones.bury(line)
     tombstones.mark_applied(line.id)
+
+
+def _part_with_others(planned: Purge) -> None:
+    """Delete what leads from others to the account: the customer at Stripe, its provider's logins.
+
+    Stripe is asked by a task of its own, so that it cannot hinder us when it is away.
+    """
+    with tenant(planned.account_id):
+        if note_departure(planned.account_id):
+            planned.passed_on = ["Stripe: to delete the customer"]
+            planned.save(update_fields=["passed_on"])
+        if planned.account_public_id is not None:
+            logins, _ = logins_of(planned.account_public_id).delete()
+            _count(planned.account_id, SocialAccount._meta.db_table, logins)
 
 
 def _part_with_people(account_id: int) -> None:
@@ -275,8 +302,11 @@ def _count(account_id: int, table: str, rows: int) -> None:
     planned.save(update_fields=["counts"])
 
 
-def _left(account_id: int, plan: list[Table]) -> set[str]:
-    left = {table.name for table in plan if not table.is_kept and _holds(account_id, table)}
+def _left(planned: Purge, order: list[Table]) -> set[str]:
+    account_id = planned.account_id
+    left = {table.name for table in order if not table.is_kept and _holds(account_id, table)}
+    if planned.account_public_id and logins_of(planned.account_public_id).exists():
+        left.add(SocialAccount._meta.db_table)
     with tenant(account_id):
         if Account.objects.filter(pk=account_id).exists():
             left.add(ACCOUNT)
@@ -287,21 +317,44 @@ def _left(account_id: int, plan: list[Table]) -> set[str]:
     return left
 
 
+def _kept(account_id: int, order: list[Table]) -> list[Kept]:
+    """Return what stays of an account, with the number of rows, by which law, and until when."""
+    years = f"{settings.BILLING_RETENTION_YEARS} years from the end of the calendar year"
+    law = f"{settings.BILLING_RETENTION_LAW} ({years}); GDPR art. 17(3)(b)"
+    kept = []
+    with tenant(account_id), connection.cursor() as cursor:
+        until = kept_until(account_id)
+        for table in order:
+            if not table.is_kept or until is None:
+                continue
+            cursor.execute(f"SELECT count(*) FROM {table.name} WHERE account_id = %s", [account_id])
+            if rows := cursor.fetchone()[0]:
+                kept.append(Kept(f"{table.name}: {rows} rows", law, until.date().isoformat()))
+    staff = "that our staff did something in the account, and when; numbers only"
+    return [*kept, Kept(staff, "GDPR art. 6(1)(f), security", receipts.FOR_GOOD)]
+
+
 @transaction.atomic
-def _finish(account_id: int, kept: list[str]) -> None:
+def _finish(account_id: int, kept: list[Kept], done_at: datetime) -> None:
     planned = Purge.objects.select_for_update().get(account_id=account_id)
     if planned.done_at or planned.account_public_id is None:
         return
     receipt = receipts.issue(
         "purge",
         planned.account_public_id,
-        {
-            "due_at": planned.due_at.isoformat(),
-            "started_at": planned.started_at.isoformat() if planned.started_at else None,
-            "verified_at": clock.now().isoformat(),
-            "deleted": planned.counts,
-            "kept": dict.fromkeys(kept, "tax law: billing records"),
-        },
+        receipts.proof(
+            asked={
+                "scope": "account",
+                "due_at": planned.due_at.isoformat(),
+                "started_at": planned.started_at.isoformat() if planned.started_at else None,
+            },
+            requested_at=planned.requested_at or planned.due_at,
+            verified_by=planned.verified_by,
+            done_at=done_at,
+            rows=planned.counts,
+            passed_on=planned.passed_on,
+            kept=kept,
+        ),
     )
     planned.done_at, planned.receipt_number = clock.now(), receipt.number
     planned.account_public_id = None

@@ -4,11 +4,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.apps import apps
 
 from privacy.models import Erasure, Receipt
+from privacy.receipts import Kept
 
 # The one table without a model of Django's.
 CALLS = "events_event"
@@ -21,11 +21,11 @@ _WHAT: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One table of the database in a receipt: in words, by its name, and what is said of it."""
+    """One table of the database in a receipt: in words, by its name, and how many rows went."""
 
     words: str
     table: str
-    said: Any
+    said: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +35,15 @@ class ReadReceipt:
     number: int
     what: str
     is_anonymised: bool
-    refuses_later: bool
     requested_at: datetime
-    verified_at: datetime
+    verified_by: str
+    done_at: datetime
+    checked_at: datetime
     start: datetime | None
     end: datetime | None
     user: str
     rows: list[Row]
-    kept: list[Row]
+    kept: list[Kept]
     previous_sha256: str
 
     @property
@@ -54,23 +55,25 @@ class ReadReceipt:
 def read(receipt: Receipt) -> ReadReceipt:
     """Read the signed text of an erasure's receipt."""
     body = json.loads(receipt.text)
+    asked = body["asked"]
     return ReadReceipt(
         number=receipt.number,
-        what=_WHAT[body["scope"]],
-        is_anonymised=body["mode"] == Erasure.Mode.ANONYMISE,
-        refuses_later=body["later_calls_refused"],
+        what=_WHAT[asked["scope"]],
+        is_anonymised=asked["mode"] == Erasure.Mode.ANONYMISE,
         requested_at=datetime.fromisoformat(body["requested_at"]),
-        verified_at=datetime.fromisoformat(body["verified_at"]),
-        start=datetime.fromisoformat(body["from"]) if body["from"] else None,
-        end=datetime.fromisoformat(body["to"]) if body["to"] else None,
-        user=body["user"],
+        verified_by=body["verified_by"],
+        done_at=datetime.fromisoformat(body["done_at"]),
+        checked_at=datetime.fromisoformat(body["checked_at"]),
+        start=datetime.fromisoformat(asked["from"]) if asked["from"] else None,
+        end=datetime.fromisoformat(asked["to"]) if asked["to"] else None,
+        user=asked["user"],
         rows=_rows(body["rows"]),
-        kept=_rows(body["kept"]),
+        kept=[Kept(**one) for one in body["kept"]],
         previous_sha256=body["previous_sha256"],
     )
 
 
-def _rows(said: Mapping[str, Any]) -> list[Row]:
+def _rows(said: Mapping[str, int]) -> list[Row]:
     words = {
         model._meta.db_table: str(model._meta.verbose_name_plural) for model in apps.get_models()
     } | {CALLS: "calls"}

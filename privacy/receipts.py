@@ -9,7 +9,9 @@ that id can make.
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -24,7 +26,63 @@ from llmcost import clock
 from llmcost.errors import NotFound
 from privacy.models import Receipt, ReceiptHead
 
+# How it was known who asks. It is asked anew with each request, so the moment is the request's.
+BY_SIGN_IN = "a fresh sign-in of a member who may ask for it"
+BY_KEY = "a key with the scope admin"
+BY_STAFF = "our staff, when a child under 16 was reported"
+BY_RECEIPT = "an earlier receipt, after a backup was restored"
+
+FOR_GOOD = "for good"
+WITH_THE_ACCOUNT = "30 days after the account ends"
+
 _encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Something that stays, under which law, and until when."""
+
+    what: str
+    law: str
+    until: str
+
+
+def proof(
+    *,
+    asked: Mapping[str, Any],
+    requested_at: datetime,
+    verified_by: str,
+    done_at: datetime,
+    rows: Mapping[str, int],
+    kept: Iterable[Kept],
+    passed_on: Iterable[str] = (),
+) -> dict[str, Any]:
+    """Return the body that every receipt has; the second look has just found nothing."""
+    stays = [
+        *kept,
+        Kept("this receipt, which names nobody", "GDPR art. 5(2), accountability", FOR_GOOD),
+        Kept(
+            "a keyed hash outside the database, by which a restored backup forgets again",
+            "GDPR art. 5(2), accountability",
+            FOR_GOOD,
+        ),
+        Kept(
+            "backups made before",
+            "GDPR art. 32(1)(c), restoring after an accident",
+            (done_at + timedelta(days=settings.BACKUP_DAYS)).date().isoformat(),
+        ),
+    ]
+    return {
+        "asked": asked,
+        "requested_at": requested_at.isoformat(),
+        "verified_at": requested_at.isoformat(),
+        "verified_by": verified_by,
+        "done_at": done_at.isoformat(),
+        "checked_at": clock.now().isoformat(),
+        "rows": rows,
+        "passed_on": list(passed_on),
+        "kept": [asdict(one) for one in stays],
+    }
 
 
 def reference(*parts: str | int | UUID) -> str:

@@ -7,12 +7,14 @@ confirmed address, and a session that came this way opens that account and no ot
 """
 
 from dataclasses import dataclass
+from uuid import UUID
 
 import requests
 from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialAccount, SocialApp
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
 from accounts import audit
 from accounts.access import SSO
@@ -50,6 +52,11 @@ class SsoSettings:
 def provider_name(account: Account) -> str:
     """Name an account's provider in addresses, before and after it is set up."""
     return f"{SSO}{account.public_id}"
+
+
+def logins_of(public_id: UUID) -> QuerySet[SocialAccount]:
+    """Return by which numbers an account's provider knows people, wherever else they belong."""
+    return SocialAccount.objects.filter(provider=f"{SSO}{public_id}")
 
 
 def connection_of(provider: str) -> SsoConnection | None:

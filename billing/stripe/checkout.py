@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from http import HTTPStatus
 from types import ModuleType
 from typing import Any
 from uuid import UUID
@@ -88,6 +89,19 @@ def make_customer(public_id: UUID, *, name: str, email: str) -> str:
             idempotency_key=f"customer:{public_id}",
         )
         return str(customer.id)
+
+
+def delete_customer(customer: str) -> None:
+    """Have Stripe forget a customer: name, addresses, cards; a subscription ends, invoices stay.
+
+    One that Stripe does not have, or has deleted before, is deleted.
+    """
+    with _asking() as stripe:
+        try:
+            stripe.Customer.delete(customer)
+        except stripe.InvalidRequestError as error:
+            if error.http_status != HTTPStatus.NOT_FOUND:
+                raise
 
 
 def set_address(customer: str, *, name: str, address: Mapping[str, str]) -> Json:

@@ -122,12 +122,17 @@ def forget_strangers() -> int:
         if account_of(customer_id) is None
     ]
     for customer_id in strangers:
-        for model in (models.Invoice, models.Subscription, models.PaymentMethod, models.TaxId):
-            model.objects.filter(customer_id=customer_id).delete()
-        models.Customer.objects.filter(id=customer_id).delete()
+        forget_customer(customer_id)
     # Cards that were taken from a customer, and whatever else belongs to nobody.
     models.PaymentMethod.objects.filter(customer=None, djstripe_updated__lt=yesterday).delete()
     return len(strangers)
+
+
+def forget_customer(customer_id: str) -> None:
+    """Delete the copies of a customer and of all that is theirs."""
+    for model in (models.Invoice, models.Subscription, models.PaymentMethod, models.TaxId):
+        model.objects.filter(customer_id=customer_id).delete()
+    models.Customer.objects.filter(id=customer_id).delete()
 
 
 def shown(kind: str, object_id: str, customer_id: str) -> list[dict[str, Any]]:

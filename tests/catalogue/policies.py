@@ -19,6 +19,7 @@ GLOBAL_TABLES = {
     "accounts_user_groups": "Django: unused by customers",
     "accounts_user_user_permissions": "Django: unused by customers",
     "auth_group": "Django",
+    "billing_departed": "ids of customers whose accounts are gone, until Stripe has deleted them",
     "billing_stripe_inbox": "ids of Stripe's events and objects, before it is known whose",
     "billing_stripe_kept": "the allow-list of what may be kept of Stripe's objects",
     "auth_group_permissions": "Django",

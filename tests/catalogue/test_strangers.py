@@ -34,8 +34,9 @@ ABOUT_ONESELF = re.compile(r"^account/[^<]*$")
 # What a receipt says of a deletion of nothing.
 NOW = "2026-11-24T00:00:00+00:00"
 ERASED = {
-    "scope": "user", "mode": "delete", "user": "", "from": None, "to": None, "rows": {}, "kept": {},
-    "requested_at": NOW, "verified_at": NOW, "later_calls_refused": False,
+    "asked": {"scope": "user", "mode": "delete", "user": "", "from": None, "to": None},
+    "requested_at": NOW, "verified_by": "a key", "done_at": NOW, "checked_at": NOW, "rows": {},
+    "kept": [],
 }  # fmt: skip
 RANDOM = {
     "project": "no-such-project",

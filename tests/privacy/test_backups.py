@@ -159,6 +159,6 @@ def test_an_account_purged_again_leaves_a_second_receipt_for_the_same_deletion(f
     with tenant(firm.account.pk):
         assert not Account.objects.exists()
     [receipt] = receipts.receipts_of(firm.account.public_id)
-    assert json.loads(receipt.text)["deleted"]["accounts_account"] == 1
+    assert json.loads(receipt.text)["rows"]["accounts_account"] == 1
     with pytest.raises(LookupError):
         purge.purge(firm.account.pk + 1)

@@ -1,10 +1,11 @@
 """Thirty days after its end an account is gone, with everything but what the law wants kept."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import psycopg
 import pytest
+from allauth.socialaccount.models import SocialAccount
 from django.core import mail
 from django.db import connection
 from django.db.models.functions import Now
@@ -14,7 +15,7 @@ from llmcost import clock, outbox
 from llmcost.models import DueWork
 from llmcost.tenancy import due
 from llmcost.tenancy.context import tenant
-from privacy import purge, receipts, tombstones
+from privacy import erasure, purge, receipts, tombstones
 from privacy.models import ClockWatch, Purge, Receipt
 from tests import database
 from tests.conftest import open_company
@@ -22,6 +23,7 @@ from tests.events.test_ingest import CALL
 from tests.privacy.test_erasure import everything, log, post  # noqa: F401 - fixture
 
 DAY = timedelta(days=1)
+TIMES = ("requested", "verified", "done", "checked", "made")
 
 
 @pytest.fixture
@@ -68,13 +70,79 @@ def test_everything_of_it_is_gone_and_a_receipt_says_so(firm, database_name):
     assert "canary.example" not in text
     [receipt] = receipts.receipts_of(firm.account.public_id)
     body = json.loads(receipt.text)
-    assert body["deleted"]["events_event"] == 2
-    assert body["deleted"]["accounts_account"] == body["deleted"]["accounts_user"] == 1
-    assert body["deleted"]["accounts_auditevent"] >= 1
+    assert body["rows"]["events_event"] == 2
+    assert body["rows"]["accounts_account"] == body["rows"]["accounts_user"] == 1
+    assert body["rows"]["accounts_auditevent"] >= 1
     assert receipts.broken_links() == []
     assert Purge.objects.get().account_public_id is None
     assert not DueWork.objects.filter(account_id=firm.account.pk).exists()
     assert tombstones.unapplied() == []
+
+
+FIELDS = {
+    *("number", "kind", "account", "made_at", "previous_sha256"),
+    *("asked", "requested_at", "verified_at", "verified_by", "done_at", "checked_at"),
+    *("rows", "passed_on", "kept"),
+}
+
+
+def test_both_kinds_of_receipts_say_the_same_things(firm, settings):
+    with tenant(firm.account.pk):
+        asked = erasure.erase_user(firm.project, "CANARY-user", refuse_later=True, by=firm.owner)
+    erasure.carry_out(asked)
+    close(firm, days_ago=31)
+    look()
+
+    purged, erased = (json.loads(one.text) for one in receipts.receipts_of(firm.account.public_id))
+    for body in (erased, purged):
+        assert set(body) == FIELDS
+        times = [datetime.fromisoformat(body[f"{name}_at"]) for name in TIMES]
+        assert times == sorted(times)
+        assert body["verified_by"] == receipts.BY_SIGN_IN
+        assert all(one["what"] and one["law"] and one["until"] for one in body["kept"])
+        [backups] = [one for one in body["kept"] if one["what"] == "backups made before"]
+        done = datetime.fromisoformat(body["done_at"])
+        assert backups["until"] == str((done + settings.BACKUP_DAYS * DAY).date())
+    assert purged["asked"]["scope"] == "account"
+    # When it was closed, not when its date had come.
+    closed = datetime.fromisoformat(purged["requested_at"])
+    assert datetime.fromisoformat(purged["asked"]["due_at"]) - closed == 30 * DAY
+    assert erased["asked"]["later_calls_refused"] is True
+    assert any("later calls are refused" in one["what"] for one in erased["kept"])
+
+
+def test_its_providers_logins_go_also_those_of_people_who_stay(firm):
+    other = open_company("Other", "other@example.com")
+    with tenant(other.account.pk):
+        Membership.objects.create(account=other.account, user=firm.owner, role=Role.MEMBER)
+    for provider in (f"sso-{firm.account.public_id}", f"sso-{other.account.public_id}", "github"):
+        SocialAccount.objects.create(user=firm.owner, provider=provider, uid="4711")
+    close(firm, days_ago=31)
+
+    look()
+
+    left = SocialAccount.objects.filter(user=firm.owner).values_list("provider", flat=True)
+    assert set(left) == {f"sso-{other.account.public_id}", "github"}
+    body = json.loads(receipts.receipts_of(firm.account.public_id)[0].text)
+    assert body["rows"]["socialaccount_socialaccount"] == 1
+
+
+def test_a_login_that_came_back_meanwhile_is_found_by_the_second_look(firm, monkeypatch):
+    close(firm, days_ago=31)
+    provider = f"sso-{firm.account.public_id}"
+
+    def too_late(account_id: int) -> None:
+        SocialAccount.objects.create(user_id=firm.owner.pk, provider=provider, uid="4711")
+
+    delete = purge._delete_the_rest
+    monkeypatch.setattr(purge, "_delete_the_rest", lambda one: (delete(one), too_late(one)))
+
+    with pytest.raises(LookupError, match="socialaccount_socialaccount"):
+        look()
+
+    monkeypatch.undo()
+    assert look() == 1
+    assert not SocialAccount.objects.exists()
 
 
 def test_no_column_of_it_is_left_in_any_table(firm, database_name):
@@ -228,8 +296,8 @@ def test_killed_at_any_step_it_goes_on_and_counts_right(firm, step, monkeypatch,
     assert look() == 1
     assert look() == 0
     body = json.loads(Receipt.objects.get().text)
-    assert body["deleted"]["events_event"] == 2
-    assert body["deleted"]["accounts_user"] == body["deleted"]["accounts_account"] == 1
+    assert body["rows"]["events_event"] == 2
+    assert body["rows"]["accounts_user"] == body["rows"]["accounts_account"] == 1
     assert "CANARY" not in everything(database_name)
 
 
