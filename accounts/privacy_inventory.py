@@ -1,5 +1,7 @@
 """What we hold of people and companies."""
 
+from dataclasses import replace
+
 from llmcost.inventory import (
     HELD_BY,
     Basis,
@@ -35,6 +37,7 @@ _SUPPORT = Declared(
     Basis.LEGITIMATE_INTEREST,
     Retention.ALWAYS,
 )
+_FACTOR = _member(Category.CREDENTIAL, "second factors (secrets sealed, passkeys' public keys)")
 _FRAMEWORK = "the framework's groups and permissions"
 
 INVENTORY: Inventory = {
@@ -225,6 +228,7 @@ INVENTORY: Inventory = {
                 "single sign-on of the account (sealed)",
                 Basis.CONTRACT,
                 Retention.ACCOUNT,
+                is_sealed=True,
             ),
         ),
     },
@@ -241,10 +245,8 @@ INVENTORY: Inventory = {
         domain="the domain of the addresses",
     ),
     "mfa_authenticator": {
-        **columns(
-            "id user_id type data",
-            _member(Category.CREDENTIAL, "second factors (secrets sealed, passkeys' public keys)"),
-        ),
+        **columns("id user_id type", _FACTOR),
+        **columns("data", replace(_FACTOR, is_sealed=True)),
         **columns("created_at last_used_at", _member(Category.ACTIVITY, "security of the account")),
     },
     "django_admin_log": columns(

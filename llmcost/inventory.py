@@ -85,7 +85,8 @@ HELD_BY = (Recipient.DATABASE, Recipient.HOSTING)
 class Declared:
     """One column, declared.
 
-    `recipients` are the processors that get it. `meaning` says what it is, for the columns that
+    `recipients` are the processors that get it. `is_sealed` marks what llmcost.vault has sealed.
+    `meaning` says what it is, for the columns that
     the policy lists one by one and those that a customer finds in an export.
     """
 
@@ -96,6 +97,7 @@ class Declared:
     retention: Retention
     recipients: tuple[Recipient, ...] = HELD_BY
     meaning: str = ""
+    is_sealed: bool = False
 
 
 Inventory = Mapping[str, Mapping[str, Declared]]

@@ -4,8 +4,13 @@ A seal is Fernet (AES-128-CBC with HMAC-SHA256) with the newest of `ENCRYPTION_K
 older one has sealed still opens, so that keys can be replaced without a moment of silence.
 """
 
+import re
+
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
+
+# Fernet's version, and a time that is far from 2106; alone, or as a value in stored JSON.
+SEALED = re.compile(r"gAAAAA[A-Za-z0-9_-]{92,}={0,2}")
 
 
 class Unsealable(Exception):
@@ -31,6 +36,15 @@ def reseal(sealed: str) -> str:
         return _ring().rotate(sealed.encode()).decode()
     except InvalidToken:
         raise Unsealable from None
+
+
+def has_newest_key(sealed: str) -> bool:
+    """Say whether the newest key opens this, so that no older one is needed for it."""
+    try:
+        Fernet(settings.ENCRYPTION_KEYS[-1]).decrypt(sealed.encode())
+    except InvalidToken:
+        return False
+    return True
 
 
 def _ring() -> MultiFernet:

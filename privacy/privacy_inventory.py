@@ -1,5 +1,7 @@
 """What keeping our promises makes us hold."""
 
+from dataclasses import replace
+
 from llmcost.inventory import (
     HELD_BY,
     Basis,
@@ -22,6 +24,7 @@ _LETTER = Declared(
     Retention.TWO_YEARS,
     (*HELD_BY, Recipient.MAIL),
 )
+_SEALED_LETTER = replace(_LETTER, is_sealed=True)
 _PROOF = Declared(
     Category.ACTIVITY,
     Subject.CORRESPONDENT,
@@ -66,10 +69,16 @@ INVENTORY: Inventory = {
         version="of which version of it",
         told_at="when",
     ),
-    "privacy_thread": columns(
-        "id reference topic address_digest sealed user_id opened_at last_at waiting_since", _LETTER
-    ),
-    "privacy_message": columns("id thread_id is_ours by_user_id sealed source_digest at", _LETTER),
+    "privacy_thread": {
+        **columns(
+            "id reference topic address_digest user_id opened_at last_at waiting_since", _LETTER
+        ),
+        **columns("sealed", _SEALED_LETTER),
+    },
+    "privacy_message": {
+        **columns("id thread_id is_ours by_user_id source_digest at", _LETTER),
+        **columns("sealed", _SEALED_LETTER),
+    },
     "privacy_datarequest": {
         **columns(
             "id reference kind state received_at due_at verified_at closed_at thread_id user_id",
