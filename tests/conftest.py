@@ -60,9 +60,8 @@ def django_db_setup(database_name: str, django_db_blocker: Any) -> None:
     connections["default"].settings_dict["NAME"] = database_name
 
 
-@pytest.fixture(autouse=True)
-def _forgetful() -> Iterator[None]:
-    """What a process remembers (keys, rates, buckets) belongs to one test."""
+def forget_everything() -> None:
+    """Forget what a process remembers: keys, rates, buckets."""
     from events.ingest import erased_users, store
     from llmcost.api import throttle
     from privacy.analytics import counter
@@ -75,6 +74,12 @@ def _forgetful() -> Iterator[None]:
     throttle._buckets.clear()
     store._known_rates.clear()
     store._woken.clear()
+
+
+@pytest.fixture(autouse=True)
+def _forgetful() -> Iterator[None]:
+    """What a process remembers belongs to one test."""
+    forget_everything()
     yield
 
 

@@ -64,7 +64,7 @@ def store(account_id: int, project_id: int, events: list[Call], prices: list[Pri
     """Commit a batch; return how many of its events were new. The rest were there already."""
     _keep_rates(prices)
     params: dict[str, int | str | None] = {"account": account_id, "project": project_id}
-    params |= _columns(_OF_CALL, events) | _columns(_OF_PRICE, prices)
+    params |= columns(_OF_CALL, events) | columns(_OF_PRICE, prices)
     params["id_month"] = _array([id_month(event.event_id) for event in events])
     # In turn, if the account stops at a number of calls: migration 0004 says why.
     with tenant(account_id, function="llmcost_tenant_in_turn"), connection.cursor() as cursor:
@@ -76,7 +76,8 @@ def store(account_id: int, project_id: int, events: list[Call], prices: list[Pri
     return accepted
 
 
-def _columns(names: Iterable[str], rows: Sequence[object]) -> dict[str, str | None]:
+def columns(names: Iterable[str], rows: Sequence[object]) -> dict[str, str | None]:
+    """Return attributes of rows as parameters: one array for each name."""
     return {name: _array([*map(attrgetter(name), rows)]) for name in names}
 
 
@@ -93,11 +94,12 @@ def _keep_rates(prices: list[Price]) -> None:
     """Write down each rate when this process first uses it, so that every price stays proved."""
     rates = {price.rate.id: price.rate for price in prices if price.rate}
     for rate_id in rates.keys() - _known_rates:
-        _keep_rate(rates[rate_id])
+        keep_rate(rates[rate_id])
         _known_rates.add(rate_id)
 
 
-def _keep_rate(rate: Rate) -> None:
+def keep_rate(rate: Rate) -> None:
+    """Write a rate down, unless it is there."""
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO events_rate (id, catalogue, provider, model, units) "

@@ -132,7 +132,7 @@ def _resolve(found: _Found, tier: str | None, day: int, minute: int) -> Rate | s
     units = _units(prices)
     if not units:
         return NOT_BY_TOKENS
-    return _rate(found.provider, found.info.id, units)
+    return rate(CATALOGUE, found.provider, found.info.id, units)
 
 
 def _tier_prices(info: ModelInfo, tier: str, at: datetime) -> dict[str, Decimal | TieredPrices]:
@@ -191,7 +191,8 @@ def _each(price: Decimal, unit: UnitDef) -> Decimal:
     return price / unit.per
 
 
-def _rate(provider: str, model: str, units: tuple[Unit, ...]) -> Rate:
-    written = msgspec.json.encode([CATALOGUE, provider, model, units])
+def rate(catalogue: str, provider: str, model: str, units: tuple[Unit, ...]) -> Rate:
+    """Return a rate under its number, which follows from what it says."""
+    written = msgspec.json.encode([catalogue, provider, model, units])
     number = int.from_bytes(hashlib.sha256(written).digest()[:8]) >> 1  # a positive bigint
-    return Rate(number, CATALOGUE, provider, model, units)
+    return Rate(number, catalogue, provider, model, units)

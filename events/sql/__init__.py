@@ -10,6 +10,12 @@ from django.conf import settings
 from django.db import connection
 
 _COMMENT = re.compile(r"^\s*--.*$", re.MULTILINE)
+# What statements that store or delete calls say in place of deltas.sql, and what it is filled with:
+# each names its calls as here.
+_DELTAS = {
+    "{added_to_deltas}": {"sign": "", "calls": "new"},
+    "{taken_from_deltas}": {"sign": "-", "calls": "gone"},
+}
 
 
 @cache
@@ -18,6 +24,14 @@ def statement(name: str) -> str:
 
     The driver takes a text of up to 4 kB apart only once; the file is for people.
     """
+    text = _text(name)
+    for place, filling in _DELTAS.items():
+        if place in text:
+            text = text.replace(place, _text("deltas").format(**filling))
+    return text
+
+
+def _text(name: str) -> str:
     text = (Path(__file__).parent / f"{name}.sql").read_text()
     return " ".join(_COMMENT.sub("", text).split())
 

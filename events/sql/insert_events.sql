@@ -3,12 +3,6 @@
 --
 -- The batch comes as one array for each column (NULL where no event has it), which PostgreSQL
 -- reads in a third of the time that it takes for the same rows as JSON.
---
--- A delta is a row for each quarter and combination of names but the user, with what each call
--- adds to its user inside: a row for each call would cost more than the event.
---
--- The outer INSERT has ON CONFLICT DO NOTHING although nothing can conflict: with it Citus ships
--- rows instead of COPY, which row security forbids.
 WITH batch AS (
     SELECT * FROM unnest(
         %(event_id)s::uuid[],
@@ -80,28 +74,5 @@ WITH batch AS (
     ON CONFLICT DO NOTHING
     RETURNING *
 )
-INSERT INTO events_delta (
-    account_id, project_id, bucket, provider, model, feature, prompt_version,
-    calls, input_tokens, output_tokens, cached_input_tokens, cache_write_tokens,
-    cache_write_1h_tokens, reasoning_tokens, cost_usd, unpriced_calls, error_calls, latencies,
-    users, user_calls, user_input_tokens, user_output_tokens, user_cached_input_tokens,
-    user_cache_write_tokens, user_cache_write_1h_tokens, user_reasoning_tokens, user_cost_usd,
-    user_unpriced_calls, user_error_calls
-)
-SELECT
-    %(account)s, %(project)s, date_bin('15 minutes', created_at, '2000-01-01Z'),
-    coalesce(provider, ''), model, coalesce(feature, ''), coalesce(prompt_version, ''),
-    count(*), sum(input_tokens), sum(output_tokens), coalesce(sum(cached_input_tokens), 0),
-    coalesce(sum(cache_write_tokens), 0), coalesce(sum(cache_write_1h_tokens), 0),
-    coalesce(sum(reasoning_tokens), 0), coalesce(sum(cost_usd), 0),
-    count(*) FILTER (WHERE cost_source = 'unpriced'), count(*) FILTER (WHERE status = 'error'),
-    array_agg(4096 + llmcost_latency_bucket(latency_ms)),
-    array_agg(coalesce(user_id, '')), array_agg(1), array_agg(input_tokens),
-    array_agg(output_tokens), array_agg(coalesce(cached_input_tokens, 0)),
-    array_agg(coalesce(cache_write_tokens, 0)), array_agg(coalesce(cache_write_1h_tokens, 0)),
-    array_agg(coalesce(reasoning_tokens, 0)), array_agg(coalesce(cost_usd, 0)),
-    array_agg((cost_source = 'unpriced')::integer), array_agg((status = 'error')::integer)
-FROM new
-GROUP BY 3, 4, 5, 6, 7
-ON CONFLICT DO NOTHING
+{added_to_deltas}
 RETURNING calls

@@ -12,6 +12,7 @@ from django.db import connection
 
 from llmcost.inventory import Category, Declared
 from llmcost.web.sheets import text_cell
+from privacy.exports.portability import DECISIONS
 from privacy.inventory.registry import declared_columns
 from privacy.plan import tables
 
@@ -27,9 +28,13 @@ EVENTS = "events_event"
 # Never leaves us: a hash of a secret is of no use to anybody but a thief.
 SECRET = {Category.CREDENTIAL, Category.SESSION}
 MEMBERS = """
-    SELECT m.id, u.name, u.email, m.role, m.joined_at
+    SELECT m.id, m.user_id, u.name, u.email, m.role, m.joined_at
     FROM accounts_membership m JOIN accounts_user u ON u.id = m.user_id
     WHERE m.account_id = %(account)s ORDER BY m.id
+"""
+RECEIPTS = """
+    SELECT number, kind, text, sha256, signature, made_at FROM privacy_receipt
+    WHERE account_ref = %(account_ref)s ORDER BY number
 """
 ROWS_AT_ONCE = 1_000
 
@@ -58,6 +63,7 @@ def sources() -> list[Source]:
             "who belongs to the account",
             {
                 "id": "number of the membership",
+                "user_id": "number of the person, as the audit trail has it",
                 "name": "name",
                 "email": "e-mail address",
                 "role": "role",
@@ -66,6 +72,19 @@ def sources() -> list[Source]:
             MEMBERS,
         ),
         _source("accounts_account", "id"),
+        Source(
+            "receipts",
+            "proof of what was deleted",
+            {
+                "number": "number in the chain of all receipts",
+                "kind": "what was deleted: calls, or an account",
+                "text": "what it says, as it was signed",
+                "sha256": "checksum of the text, which the next receipt repeats",
+                "signature": "Ed25519, in base 64; the key is at /v1/receipts/key",
+                "made_at": "when it was made",
+            },
+            RECEIPTS,
+        ),
     ]
     for table in tables():
         if table.name in DERIVED | {EVENTS, "accounts_membership"}:
@@ -170,7 +189,8 @@ def readme(account_name: str, moment: str, version: int) -> str:
         ),
         (
             "Secrets (password hashes, key hashes, second factors) are in no export. "
-            "`manage.py import_account` reads this file into another installation."
+            "`manage.py import_account` reads this file into another installation; what it reads "
+            "in again, and why not the rest, stands with each table."
         ),
     ]
     calls = {name: shown_columns(EVENTS)[name] for name in call_columns()}
@@ -185,5 +205,6 @@ def readme(account_name: str, moment: str, version: int) -> str:
         rates(),
     ]:
         listed = "\n".join(f"- `{name}`: {meaning}" for name, meaning in source.columns.items())
-        parts.append(f"## {source.name}\nHeld for: {source.purpose}.\n\n{listed}")
+        decision = DECISIONS[source.name.partition("/")[0]]
+        parts.append(f"## {source.name}\nHeld for: {source.purpose}. {decision}\n\n{listed}")
     return "\n\n".join(parts) + "\n"

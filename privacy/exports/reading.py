@@ -1,252 +1,369 @@
-"""Reading an export into another installation: checked whole first, then written.
+"""Reading an export into another installation: checked whole first, then written at once.
 
-Nothing is written before every file has its checksum and every line its form. Calls keep their
-ids, times, costs and rates, so that every report is the same afterwards; a reading that was
-killed is repeated, and finds what it has written.
+Nothing is written before every file has its checksum and every line its form. Then all of it is
+one transaction: there is never half an account, a reading that was killed has left nothing and is
+repeated, and one that is repeated after its end finds that it was done. What is read in again, and
+what not, stands in `portability`.
 """
 
-import hashlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
-from zipfile import BadZipFile, ZipFile
 from zoneinfo import available_timezones
 
-import msgspec
-from django.db import connection, transaction
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
+from msgspec import Meta, Struct
 
 from accounts import audit
-from accounts.models import Account, AuditEvent, Membership, Role, User
+from accounts.errors import AlreadyInvited, AlreadyMember, MembersLimit, TooManyInvitations
+from accounts.models import Account, Actor, AuditEvent, Membership, Role, User
 from accounts.services import open_account
-from events.ingest.identity import id_month
+from accounts.team.invitations import invite
+from events import imports
+from events.imports import ImportedCall, ImportedRate
 from events.ingest.store import FOLD
-from events.ingest.validate import COST_LIMIT
-from events.ingest.wire import Aware, Count
-from events.sql import statement
+from events.ingest.validate import EARLIEST
+from events.ingest.wire import Aware
 from llmcost import clock
 from llmcost.tenancy import due
 from llmcost.tenancy.context import signed_in, tenant
-from privacy.exports.services import FORMAT_VERSION
+from privacy.exports.portability import CALLS, RATES
+from privacy.exports.unpacking import File, ImportRefused, Unpacked, unpacked
+from privacy.retention import RETAIN
 from projects.models import Project
+from projects.services import MOST_PROJECTS
 
 BATCH = 2_000
-MOST_LINE_BYTES = 1 << 20
-_encode = msgspec.json.Encoder(decimal_format="string").encode
+MOST_DAYS = 2**31 - 1
+
+# What is done, how much of it, and how much there is.
+Progress = Callable[[str, int, int], None]
+
+# PostgreSQL holds every character but this one.
+_STORED = r"^[^\x00]*\Z"
+_Text = Annotated[str, Meta(max_length=200, pattern=_STORED)]
+_Fact = Annotated[str, Meta(pattern=_STORED)] | int | float | bool | None
 
 
-class ImportRefused(Exception):
-    """Says which file and line is wrong, and why; nothing was written."""
+class _Row(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A row of a table that is read in again, with every column that an export has of it."""
+
+    id: int
 
 
-_CLEAN = r"^[^\x00-\x1f\x7f-\x9f]*$"
-_Text = Annotated[str, msgspec.Meta(max_length=200, pattern=_CLEAN)]
-_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=_CLEAN)]
-_Sources = Literal["caller", "catalogue", "override", "unpriced"]
+class _Company(_Row, kw_only=True):
+    name: Annotated[str, Meta(min_length=1, max_length=200, pattern=_STORED)]
+    # Of the other installation; see `portability`.
+    public_id: Any
+    created_at: Any
+    closed_at: Any
+    purge_due_at: Any
+    suspended_at: Any
+    sso_required: Any
 
 
-class _Call(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    event_id: UUID
-    id_month: int
-    created_at: Aware
-    received_at: Aware
-    model: _Name
-    input_tokens: Count
-    output_tokens: Count
-    cost_source: _Sources
-    status: Literal["ok", "error", "aborted"]
-    rate_id: int | None = None
-    provider: _Text | None = None
-    cached_input_tokens: Count | None = None
-    cache_write_tokens: Count | None = None
-    cache_write_1h_tokens: Count | None = None
-    input_audio_tokens: Count | None = None
-    cached_audio_tokens: Count | None = None
-    input_image_tokens: Count | None = None
-    reasoning_tokens: Count | None = None
-    output_audio_tokens: Count | None = None
-    output_image_tokens: Count | None = None
-    web_search_requests: Count | None = None
-    latency_ms: Count | None = None
-    cost_usd: Decimal | None = None
-    catalogue_cost_usd: Decimal | None = None
-    unpriced_reason: _Text | None = None
-    service_tier: _Text | None = None
-    feature: _Text | None = None
-    user_id: _Text | None = None
-    prompt_version: _Text | None = None
-
-    def __post_init__(self) -> None:
-        """Hold what the database holds of every call. Raises ValueError (msgspec adds where)."""
-        for cost in (self.cost_usd, self.catalogue_cost_usd):
-            if cost is not None and not (cost.is_finite() and 0 <= cost < COST_LIMIT):
-                raise ValueError("a cost must be from 0 to below 10,000,000,000")
-        if (self.cost_usd is None) != (self.cost_source == "unpriced"):
-            raise ValueError("a call is unpriced exactly when it has no cost")
-        if self.id_month != id_month(self.event_id):
-            raise ValueError("`id_month` does not belong to `event_id`")
-
-
-class _Project(msgspec.Struct):
-    slug: Annotated[str, msgspec.Meta(max_length=60, pattern=r"^[-a-zA-Z0-9_]+$")]
-    name: Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=_CLEAN)]
+class _Project(_Row, kw_only=True):
+    account_id: int
+    slug: Annotated[str, Meta(max_length=60, pattern=r"^[-a-zA-Z0-9_]+\Z")]
+    name: Annotated[str, Meta(min_length=1, max_length=100, pattern=_STORED)]
     timezone: str
+    created_at: Aware
+    archived_at: Aware | None
+    retention_days: Annotated[int, Meta(ge=1, le=MOST_DAYS)] | None
 
     def __post_init__(self) -> None:
-        if self.timezone not in available_timezones():
+        if self.timezone not in _zones():
             raise ValueError("`timezone` is not known here")
 
 
-class _Company(msgspec.Struct):
-    name: _Name
+class _Act(_Row, kw_only=True):
+    account_id: int
+    at: Aware
+    actor: Actor
+    user_id: int | None
+    action: Annotated[str, Meta(max_length=60, pattern=r"^[a-z0-9_]+\.[a-z0-9_]+\Z")]
+    subject: _Text
+    member_id: int | None
+    details: dict[_Text, _Fact | list[_Fact]]
+
+    def __post_init__(self) -> None:
+        if not EARLIEST <= self.at <= clock.now():
+            raise ValueError("`at` must be from 2015-01-01 to now, by the clock here")
 
 
-class _Rate(msgspec.Struct):
-    id: int
-    catalogue: str
-    provider: str
-    model: str
-    units: Any
-    first_used_at: datetime
+class _Member(_Row, kw_only=True):
+    user_id: int
+    name: _Text
+    email: str
+    role: Role
+    joined_at: Any
+
+    def __post_init__(self) -> None:
+        try:
+            validate_email(self.email)
+        except ValidationError:
+            raise ValueError("`email` is no e-mail address") from None
 
 
-class _File(msgspec.Struct):
-    name: str
-    bytes: int
-    sha256: str
+class MissingKey(Struct):
+    """A key that was live there, to be made anew here."""
+
+    project_id: int
+    name: _Text
+    hint: _Text
+    scopes: list[_Text]
+    revoked_at: datetime | None
 
 
-class _Manifest(msgspec.Struct):
-    format: int
-    calls: int
-    files: list[_File]
+class _Refused(Struct):
+    project_id: int
 
 
-def read_export(path: Path, *, owner: User) -> tuple[Account, int]:
-    """Read an export into a new account of `owner`; return it and how many calls were new.
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What became of an export: the account, how many lines each file had, what is left to do."""
 
-    The same export read again by the same owner goes on in the same account. Raises ImportRefused.
+    account: Account
+    was_there: bool
+    lines: Mapping[str, int]
+    missing_keys: list[tuple[str, MissingKey]]
+    refused_users: Mapping[str, int]
+    invited: int | None = None
+    not_invited: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """The small tables of an export that was looked through, and how many lines each file has."""
+
+    company: _Company
+    projects: list[_Project]
+    members: list[_Member]
+    lines: Mapping[str, int]
+
+
+def read_export(
+    path: Path, *, owner: User, invite_members: bool = False, tell: Progress
+) -> Reading:
+    """Read an export into a new account of `owner`.
+
+    The same export read again by the same owner changes nothing. Raises ImportRefused.
     """
-    try:
-        with ZipFile(path) as archive:
-            manifest = _check(archive)
-            account = _account(archive, owner)
-            _write_rates(_lines(archive, "rates.json", _Rate))
-            new = sum(_write_calls(account, archive, file) for file in _call_files(manifest))
-    except (BadZipFile, OSError, KeyError) as error:
-        raise ImportRefused(f"{path} is not an export of ours: {type(error).__name__}.") from error
-    return account, new
+    with unpacked(path) as export:
+        checked = _check(export, tell)
+        slugs = {project.id: project.slug for project in checked.projects}
+        keys = [
+            (_slug(slugs, key.project_id), key)
+            for key in export.rows("projects_apikey", MissingKey)
+            if key.revoked_at is None
+        ]
+        refused = Counter(
+            _slug(slugs, one.project_id) for one in export.rows("privacy_refuseduser", _Refused)
+        )
+        before = _account_of(export.sha256, owner)
+        account = before or _write(export, checked, owner, tell)
+    invited, not_invited = (
+        _invite(account, owner, checked.members) if invite_members else (None, "")
+    )
+    return Reading(account, before is not None, checked.lines, keys, refused, invited, not_invited)
 
 
-def _check(archive: ZipFile) -> _Manifest:
+# --- Checking --------------------------------------------------------------------------------
+# What the lines of each file have to be; those of the other tables are any objects.
+_FORMS: Mapping[str, type[Any]] = {
+    CALLS: ImportedCall,
+    RATES: ImportedRate,
+    "accounts_account": _Company,
+    "projects_project": _Project,
+    "accounts_auditevent": _Act,
+    "members": _Member,
+    "projects_apikey": MissingKey,
+    "privacy_refuseduser": _Refused,
+}
+
+
+def _check(export: Unpacked, tell: Progress) -> _Checked:
     """Look at every byte and every line before anything is written."""
-    try:
-        manifest = msgspec.json.decode(archive.read("manifest.json"), type=_Manifest)
-    except msgspec.MsgspecError as error:
-        raise ImportRefused(f"manifest.json: {error}") from None
-    if manifest.format != FORMAT_VERSION:
+    companies = list(export.rows("accounts_account", _Company))
+    if len(companies) != 1:
+        raise ImportRefused("accounts_account.json must have one line.")
+    projects = list(export.rows("projects_project", _Project))
+    slugs = {project.slug for project in projects}
+    if len(slugs) != len(projects):
+        raise ImportRefused("projects_project.json has two projects with one `slug`.")
+    if len(projects) > MOST_PROJECTS:
+        raise ImportRefused(f"An account has at most {MOST_PROJECTS} projects.")
+    rates = {rate.id for rate in export.rows(RATES, ImportedRate)}
+    lines: Counter[str] = Counter()
+    done, whole = 0, sum(file.bytes for file in export.manifest.files)
+    for file in export.manifest.files:
+        tell("Checking every file and line", done, whole)
+        table = file.name.partition("/")[0].partition(".")[0]
+        if not file.name.endswith(".json"):
+            for _ in export.chunks(file):
+                pass
+        elif table == CALLS:
+            lines[CALLS] += _check_calls(export, file, slugs, rates)
+        else:
+            lines[table] += sum(1 for _ in export.lines(file, _FORMS.get(table, dict)))
+        done += file.bytes
+    if lines[CALLS] != export.manifest.calls:
         raise ImportRefused(
-            f"This export has format {manifest.format}; this release reads {FORMAT_VERSION}."
+            f"The export holds {lines[CALLS]:,} calls, its manifest says {export.manifest.calls:,}."
         )
-    there = set(archive.namelist()) - {"manifest.json"}
-    if there != {file.name for file in manifest.files}:
-        raise ImportRefused("manifest.json does not list the files that are there.")
-    for file in manifest.files:
-        digest = hashlib.sha256()
-        with archive.open(file.name) as content:
-            while chunk := content.read(1 << 20):
-                digest.update(chunk)
-        if digest.hexdigest() != file.sha256:
-            raise ImportRefused(f"{file.name} is not what the manifest says: its checksum differs.")
-    projects = {project.slug for project in _lines(archive, "projects_project.json", _Project)}
-    calls = 0
-    for file in _call_files(manifest):
-        if file.name.split("/")[1] not in projects:
-            raise ImportRefused(f"{file.name} is of a project that the export does not hold.")
-        calls += sum(1 for _ in _lines(archive, file.name, _Call))
-    if calls != manifest.calls:
-        raise ImportRefused(
-            f"The export holds {calls:,} calls, its manifest says {manifest.calls:,}."
-        )
-    return manifest
+    return _Checked(companies[0], projects, list(export.rows("members", _Member)), lines)
 
 
-def _call_files(manifest: _Manifest) -> list[_File]:
-    return [
-        file
-        for file in manifest.files
-        if file.name.startswith("calls/") and file.name.endswith(".json")
-    ]
+def _check_calls(export: Unpacked, file: File, slugs: Collection[str], rates: set[int]) -> int:
+    if _slug_of(file) not in slugs:
+        raise ImportRefused(f"{file.name} is of a project that the export does not hold.")
+    number = 0
+    for number, call in export.lines(file, ImportedCall):
+        if call.rate_id is not None and call.rate_id not in rates:
+            raise ImportRefused(f"{file.name}, line {number}: its rate is not in {RATES}.json.")
+    return number
 
 
-def _lines(archive: ZipFile, name: str, kind: type[Any]) -> Iterator[Any]:
-    decode = msgspec.json.Decoder(kind, strict=False).decode
-    with archive.open(name) as file:
-        for number, line in enumerate(iter(lambda: file.readline(MOST_LINE_BYTES), b""), start=1):
-            try:
-                yield decode(line)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-                # The reason names a field and a type, never a value.
-                reason = error if isinstance(error, msgspec.ValidationError) else "is no JSON"
-                raise ImportRefused(f"{name}, line {number}: {reason}.") from None
+def _slug_of(file: File) -> str:
+    return file.name.split("/")[1]
 
 
-@transaction.atomic
-def _account(archive: ZipFile, owner: User) -> Account:
-    """Open the account with its projects, or find the one that an earlier reading has opened."""
-    subject = hashlib.sha256(archive.read("manifest.json")).hexdigest()
+def _slug(slugs: Mapping[int, str], project_id: int) -> str:
+    if project_id not in slugs:
+        raise ImportRefused("A key or a refusal is of a project that the export does not hold.")
+    return slugs[project_id]
+
+
+@cache
+def _zones() -> set[str]:
+    return available_timezones()
+
+
+# --- Writing ---------------------------------------------------------------------------------
+def _account_of(sha256: str, owner: User) -> Account | None:
+    """Return the account into which this owner has read the same export before."""
     with signed_in(owner.pk):
         own = Membership.objects.filter(user_id=owner.pk, role=Role.OWNER).order_by("pk")
         account_ids = list(own.values_list("account_id", flat=True))
     for account_id in account_ids:
         with tenant(account_id):
-            trail = AuditEvent.objects.filter(account_id=account_id, action="data.imported")
-            if trail.filter(subject=subject).exists():
+            # A line that came with another export tells of another account.
+            read = AuditEvent.objects.filter(
+                account_id=account_id, action="data.imported", subject=sha256
+            ).exclude(details__has_key="imported")
+            if read.exists():
                 return Account.objects.get(pk=account_id)
-    [company] = _lines(archive, "accounts_account.json", _Company)
-    account = open_account(user=owner, company=company.name)
-    with tenant(account.pk):
-        Project.objects.filter(account_id=account.pk).delete()
-        for project in _lines(archive, "projects_project.json", _Project):
-            Project.objects.create(
-                account=account, slug=project.slug, name=project.name, timezone=project.timezone
-            )
-        audit.record(account.pk, "data.imported", by=owner, subject=subject)
+    return None
+
+
+def _write(export: Unpacked, checked: _Checked, owner: User, tell: Progress) -> Account:
+    imports.make_room()
+    with transaction.atomic():
+        account = open_account(user=owner, company=checked.company.name)
+        with tenant(account.pk):
+            projects = _write_projects(account, checked.projects)
+            _write_trail(account, export)
+            done = 0
+            for file in export.call_files:
+                for batch in _batches(call for _, call in export.lines(file, ImportedCall)):
+                    tell("Reading calls in", done, export.manifest.calls)
+                    if imports.store(account.pk, projects[_slug_of(file)], batch) < len(batch):
+                        raise _stands_twice(export, {call.event_id for call in batch})
+                    done += len(batch)
+            due.schedule(FOLD, account.pk, clock.now())
+            audit.record(account.pk, "data.imported", by=owner, subject=export.sha256, calls=done)
+        # Last, because who else comes to use one of them has to wait until this is committed.
+        for rate in export.rows(RATES, ImportedRate):
+            imports.store_rate(rate)
     return account
 
 
-def _write_rates(rates: Iterator[_Rate]) -> None:
-    with connection.cursor() as cursor:
-        for rate in rates:
-            cursor.execute(
-                "INSERT INTO events_rate (id, catalogue, provider, model, units, first_used_at)"
-                " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                [
-                    rate.id,
-                    rate.catalogue,
-                    rate.provider,
-                    rate.model,
-                    msgspec.json.encode(rate.units).decode(),
-                    rate.first_used_at,
-                ],
+def _write_projects(account: Account, projects: list[_Project]) -> dict[str, int]:
+    # An account begins with a project of its own.
+    Project.objects.filter(account_id=account.pk).delete()
+    if any(project.retention_days for project in projects):
+        due.schedule(RETAIN, account.pk, clock.now())
+    return {
+        project.slug: Project.objects.create(
+            account=account,
+            slug=project.slug,
+            name=project.name,
+            timezone=project.timezone,
+            created_at=project.created_at,
+            archived_at=project.archived_at,
+            retention_days=project.retention_days,
+        ).pk
+        for project in projects
+    }
+
+
+def _write_trail(account: Account, export: Unpacked) -> None:
+    """Write the acts of the other installation, so that none looks like one of this."""
+    for batch in _batches(export.rows("accounts_auditevent", _Act)):
+        AuditEvent.objects.bulk_create(
+            AuditEvent(
+                account=account,
+                at=act.at,
+                actor=act.actor,
+                action=act.action,
+                subject=act.subject,
+                details=_marked(act),
             )
+            for act in batch
+        )
 
 
-def _write_calls(account: Account, archive: ZipFile, file: _File) -> int:
-    new = 0
-    calls = _lines(archive, file.name, _Call)
-    while batch := list(islice(calls, BATCH)):
-        with tenant(account.pk), connection.cursor() as cursor:
-            project = Project.objects.get(account_id=account.pk, slug=file.name.split("/")[1])
-            values = {
-                "account": account.pk,
-                "project": project.pk,
-                "calls": _encode(batch).decode(),
-            }
-            cursor.execute(statement("import_events"), values)
-            new += cursor.fetchone()[0]
-            due.schedule(FOLD, account.pk, clock.now())
-    return new
+def _marked(act: _Act) -> dict[str, Any]:
+    """Return an act's details with its people by the numbers they had: here those are others."""
+    if "imported" in act.details:  # on its second journey
+        return dict(act.details)
+    people = {"imported_user": act.user_id, "imported_member": act.member_id}
+    return act.details | {"imported": True} | {name: who for name, who in people.items() if who}
+
+
+def _batches(rows: Iterator[Any]) -> Iterator[list[Any]]:
+    while batch := list(islice(rows, BATCH)):
+        yield batch
+
+
+def _stands_twice(export: Unpacked, suspects: Collection[UUID]) -> ImportRefused:
+    """Find the line whose event id an earlier one has; one of a batch that was not all new."""
+    seen = set()
+    for file in export.call_files:
+        for number, call in export.lines(file, ImportedCall):
+            if call.event_id in seen:
+                return ImportRefused(f"{file.name}, line {number}: its `event_id` stands twice.")
+            if call.event_id in suspects:
+                seen.add(call.event_id)
+    raise AssertionError("calls were not new although no id stands twice")
+
+
+# --- Inviting --------------------------------------------------------------------------------
+def _invite(account: Account, owner: User, members: list[_Member]) -> tuple[int, str]:
+    """Offer the others their place; return how many were, and why the rest were not.
+
+    Nobody is a member before they agree and have proved the address. Whoever was the owner is
+    offered an admin's place: there is one owner.
+    """
+    invited = 0
+    with tenant(account.pk):
+        for member in members:
+            if member.email.lower() == owner.email:
+                continue
+            role = Role.ADMIN if member.role == Role.OWNER else member.role
+            try:
+                invite(account.pk, email=member.email, role=role, by=owner)
+            except (AlreadyMember, AlreadyInvited):
+                continue
+            except (MembersLimit, TooManyInvitations) as error:
+                return invited, str(error)
+            invited += 1
+    return invited, ""

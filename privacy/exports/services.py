@@ -26,6 +26,7 @@ from llmcost import clock, outbox
 from llmcost.errors import NotFound
 from llmcost.tenancy import due
 from llmcost.tenancy.context import tenant, tenant_snapshot
+from privacy import receipts
 from privacy.exports import content
 from privacy.exports.archive import GrowingZip, alone_at
 from privacy.exports.parquet import as_parquet
@@ -148,8 +149,9 @@ def _write_tables(begun: Export, archive: GrowingZip) -> None:
         account = Account.objects.get(pk=begun.account_id)
         with archive.file("README.md") as file:
             file.write(content.readme(account.name, moment.isoformat(), FORMAT_VERSION).encode())
+        account_ref = receipts.reference("account", account.public_id)
         for source in content.sources():
-            _write_table(archive, source, begun.account_id)
+            _write_table(archive, source, account=account.pk, account_ref=account_ref)
         projects = list(Project.objects.filter(account_id=begun.account_id).order_by("pk"))
         begun.moment = moment
     expected = sum(
@@ -168,14 +170,14 @@ def _write_tables(begun: Export, archive: GrowingZip) -> None:
     _commit(begun, archive)
 
 
-def _write_table(archive: GrowingZip, source: content.Source, account_id: int) -> None:
+def _write_table(archive: GrowingZip, source: content.Source, **whose: Any) -> None:
     names = list(source.columns)
     with archive.file(f"{source.name}.json") as file:
-        for row in content.rows(source, account=account_id):
+        for row in content.rows(source, **whose):
             file.write(content.as_json(names, row))
     with archive.file(f"{source.name}.csv") as file:
         file.write(content.as_csv([names]))
-        for row in content.rows(source, account=account_id):
+        for row in content.rows(source, **whose):
             file.write(content.as_csv([row]))
 
 

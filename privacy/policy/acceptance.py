@@ -12,9 +12,10 @@ from privacy.policy.publication import current
 def record_acceptance(*, user: User, account: Account | None = None, **_signal: Any) -> None:
     """Write down what somebody has accepted on the form by which they came in.
 
-    Where a company runs this for itself, accounts are opened on the command line, without a form.
+    Accounts are also opened on the command line, without a form: where a company runs this for
+    itself, and for somebody who has accepted before (`import_account`).
     """
-    if account is not None and settings.SELF_HOSTED:
+    if account is not None and (settings.SELF_HOSTED or user.accepted_policy_at is not None):
         return
     user.accepted_policy_version = current("privacy").version
     user.accepted_terms_version = current("terms").version

@@ -1,4 +1,4 @@
-"""Taking along: everything in it, for one person, whole or not at all, and read in again elsewhere."""
+"""Taking along: everything in it, for one person, whole or not at all."""
 
 import csv
 import hashlib
@@ -13,11 +13,10 @@ from zipfile import ZipFile
 import pyarrow.parquet
 import pytest
 from django.core import mail
-from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 
-from accounts.models import Account, AuditEvent, Membership, Role, User
+from accounts.models import AuditEvent, Membership, Role, User
 from events.rollups.fold import fold
 from llmcost import clock, outbox
 from llmcost.models import DueWork
@@ -26,7 +25,7 @@ from llmcost.tenancy.context import tenant
 from privacy import erasure
 from privacy.exports import content, services
 from privacy.models import Export
-from projects.models import Project, Scope
+from projects.models import Scope
 from projects.services import issue_key
 from tests.conftest import open_company, sign_in
 from tests.events.test_ingest import CALL
@@ -345,135 +344,3 @@ def test_an_end_user_is_exported_by_api(firm, api):
     assert [call["user_id"] for call in calls] == ["a/b"] * 3
     assert api(key, "GET", "/v1/users/nobody/export").status_code == 404
     assert api(key, "GET", "/v1/users/a%2Fb").status_code == 404
-
-
-# --- And in again ----------------------------------------------------------------------------
-@pytest.fixture
-def taken(firm):
-    """An export of calls of every kind, and what the reports said."""
-    post(
-        firm.key,
-        {**CALL, "user_id": "u", "feature": "f", "prompt_version": "v1", "latency_ms": 900},
-        {**CALL, "created_at": "2024-02-29T12:00:00Z", "status": "error", "cost_usd": "0.1"},
-        {**CALL, "model": "nobody-knows-it", "cached_input_tokens": 7, "user_id": "ü"},
-    )
-    fold(firm.account.pk)
-    export = ready(firm)
-    return services.path_of(export)
-
-
-def read(path, owner="new@owner.example") -> Account:
-    if not User.objects.filter(email=owner).exists():
-        User.objects.create_user(owner, "correct horse battery", name="New")
-    call_command("import_account", str(path), "--owner", owner)
-    with_owner = User.objects.get(email=owner)
-    from llmcost.tenancy.context import signed_in
-
-    with signed_in(with_owner.pk):
-        account_id = Membership.objects.get(user=with_owner).account_id
-    with tenant(account_id):
-        return Account.objects.get(pk=account_id)
-
-
-def key_of(account) -> str:
-    with tenant(account.pk):
-        project = Project.objects.get(account_id=account.pk)
-        return issue_key(project, name="R", scopes=[Scope.READ], by=None)[1]
-
-
-REPORTS = [
-    {},
-    {"group_by": "model,provider,feature,user_id,prompt_version"},
-    {"interval": "day", "group_by": "user_id", "from": "2024-01-01"},
-]
-
-
-def test_an_export_read_in_elsewhere_gives_equal_reports(firm, taken, capsys):
-    account = read(taken)
-
-    key = key_of(account)
-    assert "3 calls read in" in capsys.readouterr().out
-    assert account.name == "Firm & Söhne"
-    for report in REPORTS:
-        assert usage(key, **report) == usage(firm.key, **report)
-    fold(account.pk)
-    assert usage(key, **REPORTS[1]) == usage(firm.key, **REPORTS[1])
-
-
-def test_reading_it_twice_is_reading_it_once(firm, taken, capsys):
-    first = read(taken)
-    capsys.readouterr()
-
-    assert read(taken) == first
-
-    assert "0 calls read in" in capsys.readouterr().out
-    assert usage(key_of(first)) == usage(firm.key)
-
-
-def rewritten(path, target, change):
-    """A copy with one file changed and a manifest that agrees, so that only its content is wrong."""
-    with ZipFile(path) as old, ZipFile(target, "w") as new:
-        manifest = json.loads(old.read("manifest.json"))
-        contents = {file["name"]: old.read(file["name"]) for file in manifest["files"]}
-        change(contents, manifest)
-        for file in manifest["files"]:
-            if file["name"] in contents:
-                file["sha256"] = hashlib.sha256(contents[file["name"]]).hexdigest()
-        for name, body in contents.items():
-            new.writestr(name, body)
-        new.writestr("manifest.json", json.dumps(manifest))
-    return target
-
-
-PART = "calls/prod/part-00001.json"
-
-
-def edit(**fields):
-    def change(contents, _manifest):
-        first, *rest = contents[PART].splitlines()
-        contents[PART] = b"\n".join([*rest, json.dumps({**json.loads(first), **fields}).encode()])
-
-    return change
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (edit(input_tokens=-1), f"{PART}, line 3: Expected `int` >= 0 - at `$.input_tokens`"),
-        (edit(cost_usd="NaN"), "line 3: a cost must be"),
-        (edit(cost_usd=None), "line 3: a call is unpriced exactly"),
-        (edit(id_month=7), "line 3: `id_month` does not belong"),
-        (edit(prompt="x"), "line 3: Object contains unknown field `prompt`"),
-        (edit(user_id="a\0b"), "line 3: Expected `str` matching regex"),
-        (edit(created_at="2026-01-01T00:00:00"), "line 3: Expected `datetime` with a timezone"),
-        (lambda c, _: c.update({PART: b"{"}), "line 1: is no JSON"),
-        (lambda c, _: c.update({PART: b""}), "holds 0 calls, its manifest says 3"),
-        (lambda _, m: m.update(format=99), "has format 99"),
-        (lambda c, _: c.pop(PART), "does not list the files that are there"),
-    ],
-)
-def test_a_broken_file_is_refused_whole_with_line_and_reason(firm, taken, tmp_path, change, words):
-    broken = rewritten(taken, tmp_path / "broken.zip", change)
-
-    with pytest.raises(CommandError) as refused:
-        read(broken)
-
-    assert words in str(refused.value)
-    assert "Nothing was written." in str(refused.value)
-    assert not Membership.objects.filter(user__email="new@owner.example").exists()
-
-
-def test_a_changed_byte_and_a_foreign_file_are_refused(firm, taken, tmp_path):
-    changed = tmp_path / "changed.zip"
-    with ZipFile(taken) as old, ZipFile(changed, "w") as new:
-        for name in old.namelist():
-            new.writestr(name, old.read(name) + (b" " if name == "README.md" else b""))
-    with pytest.raises(CommandError, match=r"README.md is not what the manifest says"):
-        read(changed)
-    foreign = tmp_path / "foreign.zip"
-    foreign.write_bytes(b"PK\x05\x06" + b"\0" * 18)
-    with pytest.raises(CommandError, match="is not an export of ours"):
-        read(foreign)
-    foreign.write_bytes(b"not a zip")
-    with pytest.raises(CommandError, match="is not an export of ours"):
-        read(foreign)
