@@ -15,9 +15,14 @@ import pytest
 from django.conf import settings
 from django.db import connections
 from django.test import Client
+from hypothesis import settings as hypothesis_settings
 
 from tests import database
 from tests.marks import found_in
+
+# How long an example takes says how busy the machine is, and nothing of the code.
+hypothesis_settings.register_profile("any pace", deadline=None)
+hypothesis_settings.load_profile("any pace")
 
 
 def pytest_configure(config: pytest.Config) -> None:

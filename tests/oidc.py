@@ -2,7 +2,9 @@
 
 import base64
 import hashlib
+import html
 import json
+import re
 import secrets
 import threading
 import time
@@ -12,8 +14,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+import httpx
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
+from django.test import Client
 
 CLIENT_ID, CLIENT_SECRET = "llmcost", "a secret of the client: + & ="
 
@@ -127,3 +131,10 @@ def running_provider() -> Iterator[Provider]:
         yield provider
     finally:
         provider.stop()
+
+
+def through(client: Client, start) -> object:
+    """From our page to the provider and back, as a browser goes."""
+    target = html.unescape(re.search(r'url=([^"]+)"', start.content.decode())[1])
+    back = urlsplit(httpx.get(target).headers["Location"])
+    return client.get(f"{back.path}?{back.query}")

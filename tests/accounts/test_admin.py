@@ -7,24 +7,18 @@ import pytest
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.core import mail
-from django.core.cache import cache
 from django.test import Client
 
 from accounts.models import Actor, AuditEvent, StaffAct, User
 from accounts.support.duties import POWERS, Duty, Power, powers_of
 from llmcost.tenancy.context import tenant
 from tests.accounts.staff import employ
-from tests.events.test_ingest import CALL
+from tests.calls import CALL
 
 pytestmark = pytest.mark.django_db
 ACCOUNTS = "/admin/accounts/account/"
 LOG = "/admin/accounts/staffact/"
 WHY = {"reason": "The customer asked in ticket 4711."}
-
-
-@pytest.fixture(autouse=True)
-def _no_limits_used_up():
-    cache.clear()
 
 
 @pytest.fixture

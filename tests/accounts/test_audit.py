@@ -12,7 +12,7 @@ from accounts import audit
 from accounts.models import Actor, AuditEvent, Membership, Role
 from accounts.trail import reading
 from llmcost.tenancy.context import tenant
-from tests.accounts.test_team import add, invite
+from tests.accounts.people import add, invite
 
 
 def lines(company, **asked):

@@ -12,9 +12,9 @@ from accounts.models import Account, AuditEvent, Invitation, Role
 from llmcost.models import OutgoingMail
 from llmcost.tenancy.context import tenant
 from projects.keys import resolve
-from tests.accounts.test_team import actions_of, add, at_once, invite
+from tests.accounts.people import actions_of, add, at_once, invite
+from tests.calls import CALL
 from tests.conftest import open_company
-from tests.events.test_ingest import CALL
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import re
 import pytest
 from allauth.account.models import EmailAddress
 from django.core import mail
-from django.core.cache import cache
 from django.core.management import CommandError, call_command
 from django.test import Client
 
@@ -14,11 +13,6 @@ from accounts.models import User
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "seven slow otters swim"
-
-
-@pytest.fixture(autouse=True)
-def _no_limits_used_up():
-    cache.clear()
 
 
 def createstaff(*arguments, roles=("support",)):

@@ -31,11 +31,6 @@ EVIL = ["//evil.example", "https:evil.example", "https://evil.example", "/\\evil
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def _no_limits_used_up():
-    cache.clear()
-
-
 @pytest.fixture
 def mara(client):
     """Mara has signed up and confirmed her address, in this client."""

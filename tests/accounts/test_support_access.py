@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.core.cache import cache
 from django.db import ProgrammingError, connection, transaction
 from django.test import Client
 
@@ -14,8 +13,8 @@ from llmcost import clock
 from llmcost.tenancy.context import support_staff, tenant
 from llmcost.tenancy.grants import STAFF_READS_UNDER_GRANT
 from tests.accounts.staff import employ
+from tests.calls import CALL
 from tests.conftest import sign_in
-from tests.events.test_ingest import CALL
 
 pytestmark = pytest.mark.django_db
 PAGE = "/account/security/support/"
@@ -382,8 +381,3 @@ def test_a_member_of_staff_with_an_account_of_their_own_works_there_as_before(ac
 
     assert sam.client.get("/app/prod/keys/").status_code == 200
     assert trail(acme) == []
-
-
-@pytest.fixture(autouse=True)
-def _no_limits_used_up():
-    cache.clear()

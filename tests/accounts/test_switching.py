@@ -9,7 +9,7 @@ from accounts.models import Membership, Role
 from llmcost.tenancy.context import tenant
 from projects.models import ApiKey
 from projects.services import open_project
-from tests.accounts.test_team import add
+from tests.accounts.people import add
 
 NEW_KEY = {"name": "Mine", "scopes": "ingest", "kind": "live"}
 

@@ -67,7 +67,6 @@ PREFIXES = {
     "SubscriptionItem": "si",
     "TaxId": "txi",
 }
-ADDRESS_KEYS = {"billing_details", "customer_address", "address"}
 
 
 def canary_object(kind: type, *, expand: int = 1, number: int = 1) -> dict[str, Any]:

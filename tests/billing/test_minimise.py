@@ -179,7 +179,7 @@ def in_sql(as_worker, db):
     return ask
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=JSON, paths=PATHS)
 def test_both_layers_keep_the_same_of_anything(in_sql, value: Any, paths: Any):
     assert in_sql(value, paths) == allowed.minimise(value, paths)

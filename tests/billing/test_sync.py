@@ -115,7 +115,7 @@ def test_shuffled_repeated_and_delayed_announcements_end_alike(paying, announce,
 
     expected = end_of(in_order, set())
 
-    @settings(deadline=None, max_examples=4)
+    @settings(max_examples=4)
     @given(
         shuffled=st.permutations([*in_order, *in_order[::3]]),
         stops=st.sets(st.integers(0, len(in_order)), max_size=3),

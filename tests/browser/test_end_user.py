@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.browser.test_every_page import AXE, FIND, HOSTILE, RULES
-from tests.events.test_ingest import CALL
+from tests.calls import CALL
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.events.test_ingest import CALL
+from tests.calls import CALL
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 

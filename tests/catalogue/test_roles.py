@@ -5,6 +5,7 @@ declares. A route that declares neither a right nor a reason to need none turns 
 """
 
 import re
+from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
@@ -17,8 +18,10 @@ from accounts.team.invitations import invite
 from llmcost.tenancy.context import tenant
 from projects.models import Scope
 from projects.services import issue_key
-from tests.accounts.test_team import add
+from tests.accounts.people import add
 from tests.catalogue.test_strangers import METHODS
+from tests.conftest import open_company
+from tests.scenes import kept, same_browser, same_company
 
 # Routes for everybody, signed in or not, each with its reason.
 PUBLIC = {
@@ -85,25 +88,44 @@ def address(route, values):
     return "/" + re.sub(r"<(?:(\w+):)?(\w+)>", part, route)
 
 
+@pytest.fixture(scope="module")
+def scene(django_db_setup, django_db_blocker):
+    with kept(django_db_blocker, whole_team) as made:
+        yield made
+
+
 @pytest.fixture
-def team(acme):
+def acme(scene, db):
+    return same_company(scene.acme)
+
+
+@pytest.fixture
+def team(scene, db):
     """One signed-in member of each role, and something of each kind to name in an address."""
-    clients = {Role.OWNER: acme.client}
+    clients = {role: same_browser(*browser) for role, browser in scene.browsers.items()}
+    return clients, scene.values
+
+
+def whole_team():
+    acme = open_company("Acme", "alice@acme.example")
+    browsers = {Role.OWNER: (acme.client, acme.owner)}
     for role in Role:
         if role != Role.OWNER:
-            _, clients[role] = add(acme, f"{role}@acme.example", role)
+            member, client = add(acme, f"{role}@acme.example", role)
+            browsers[role] = client, member.user
     with tenant(acme.account.pk):
         other = User.objects.create(email="other@acme.example", name="Other")
         membership = Membership.objects.create(account=acme.account, user=other, role=Role.MEMBER)
         invite(acme.account.pk, email="new@acme.example", role=Role.MEMBER, by=acme.owner)
         invitation = Invitation.objects.get()
-    return clients, {
+    values = {
         "project": "prod",
         "key_id": acme.key_row.pk,
         "member": membership.pk,
         "invitation": invitation.pk,
         "export": "0190a8a8-0000-7000-8000-000000000000",
     }
+    return SimpleNamespace(acme=acme, browsers=browsers, values=values)
 
 
 @pytest.mark.parametrize("route", sorted(MEMBERS))

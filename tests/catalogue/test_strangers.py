@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from allauth.mfa.models import Authenticator
@@ -16,7 +17,9 @@ from privacy import receipts
 from privacy.requests.services import ask_as_member
 from projects.models import Scope
 from projects.services import issue_key, open_project
-from tests.events.test_ingest import CALL
+from tests.calls import CALL
+from tests.conftest import open_company
+from tests.scenes import kept, same_company
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 # Addresses that name nothing of a company: public pages, sign-in, health, the API (whose key
@@ -75,9 +78,36 @@ def address(route: str, values: dict[str, object]) -> str:
     return "/" + re.sub(r"<(?:\w+:)?(\w+)>", lambda part: str(values[part[1]]), route)
 
 
+@pytest.fixture(scope="module")
+def scene(django_db_setup, django_db_blocker):
+    """Acme with its secrets, and Globex, made once: hundreds of tests begin with them."""
+    with kept(django_db_blocker, two_companies) as made:
+        yield made
+
+
 @pytest.fixture
-def secret(acme, api):
-    """A project that only Acme has, with a key and a call in it."""
+def acme(scene, db):
+    return same_company(scene.acme)
+
+
+@pytest.fixture
+def globex(scene, db):
+    return same_company(scene.globex)
+
+
+@pytest.fixture
+def secret(scene, db):
+    """Where what only Acme has is found: a project with a key and a call in it, and the rest."""
+    return scene.secret
+
+
+def two_companies():
+    acme = open_company("Acme", "alice@acme.example")
+    globex = open_company("Globex", "carol@globex.example")
+    return SimpleNamespace(acme=acme, globex=globex, secret=secrets_of(acme))
+
+
+def secrets_of(acme):
     with tenant(acme.account.pk):
         project = open_project(acme.account, name="acme-secret")
         row, key = issue_key(
@@ -91,7 +121,9 @@ def secret(acme, api):
             user=User.objects.create(email="bob@acme.example"),
             role=Role.MEMBER,
         )
-    api(key, "POST", "/v1/events", {**CALL, "feature": "CANARY", "user_id": "CANARY"})
+    call = {**CALL, "feature": "CANARY", "user_id": "CANARY"}
+    headers = {"Authorization": f"Bearer {key}"}
+    Client().post("/v1/events", call, content_type="application/json", headers=headers)
     asked = ask_as_member(acme.owner, kind="objection", text="CANARY")
     passkey = Authenticator.objects.create(
         user=acme.owner, type=Authenticator.Type.WEBAUTHN, data={"name": "CANARY"}
@@ -162,16 +194,16 @@ def test_visitors_are_led_to_sign_in(route, parts, method, secret, client):
 
 
 @pytest.mark.parametrize("route", OWN)
-def test_pages_about_oneself_are_for_the_signed_in_alone(route, client, acme):
+def test_pages_about_oneself_are_for_the_signed_in_alone(route, client, globex):
     for method in METHODS:
         answer = client.generic(method, f"/{route}")
         assert answer.status_code in (302, 405), method
         assert answer.get("Location", "/login/?").startswith("/login/?")
 
     careless = Client(enforce_csrf_checks=True)
-    careless.cookies = acme.client.cookies
+    careless.cookies = globex.client.cookies
     assert careless.post(f"/{route}").status_code in (403, 405)
-    assert acme.client.get(f"/{route}").headers.get("Cache-Control", "no-store").count("no-store")
+    assert globex.client.get(f"/{route}").headers.get("Cache-Control", "no-store").count("no-store")
 
 
 def test_the_owner_finds_what_the_stranger_does_not(secret, acme):

@@ -8,22 +8,9 @@ from uuid import UUID, uuid4
 import pytest
 import time_machine
 import uuid_utils
-from django.db import connection
 from django.test import override_settings
 
-from llmcost.tenancy.context import tenant
-
-CALL = {"model": "gpt-5-mini", "input_tokens": 1000, "output_tokens": 204}
-
-
-def stored(company, columns="*"):
-    """The account's events as rows."""
-    with tenant(company.account.pk), connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT {columns} FROM events_event WHERE account_id = %s ORDER BY created_at",
-            [company.account.pk],
-        )
-        return cursor.fetchall()
+from tests.calls import CALL, stored
 
 
 def test_one_event_is_taken_priced_and_in_the_very_next_answer(acme, api):

@@ -7,7 +7,9 @@ import pytest
 
 from events.ingest.wire import CONTENT_NAMES
 from tests import database
-from tests.events.test_ingest import CALL, stored
+from tests.calls import CALL, stored
+from tests.conftest import open_company
+from tests.scenes import kept, same_company
 
 GOOD = {**CALL, "feature": "good"}
 COUNTS = [
@@ -47,6 +49,17 @@ CASES = [
     ("model", '""'), ("model", "null"), ("input_tokens", "null"), ("output_tokens", "null"),
     ("provider", json.dumps("x" * 65)),
 ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def kept_acme(django_db_setup, django_db_blocker):
+    with kept(django_db_blocker, lambda: open_company("Acme", "alice@acme.example")) as made:
+        yield made
+
+
+@pytest.fixture
+def acme(kept_acme, db):
+    return same_company(kept_acme)
 
 
 def with_field(field, value):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from events.ingest.wire import Event
 from events.pricing import catalogue
 from events.pricing.names import canonical_provider
-from tests.events.test_ingest import CALL, stored
+from tests.calls import CALL, stored
 
 AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
 MODELS = [
@@ -22,7 +22,7 @@ MODELS = [
 TOKENS = st.integers(0, 300_000)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     which=st.sampled_from(MODELS),
     cached=TOKENS,
@@ -63,7 +63,7 @@ def test_every_model_costs_what_the_catalogue_says(which, cached, written, plain
     assert rate.cost(Event(model=model, **counts)) == theirs.quantize(Decimal("1e-10"))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(which=st.sampled_from(MODELS), tokens=TOKENS, out=TOKENS)
 def test_no_price_is_negative_or_grows_with_fewer_tokens_cached(which, tokens, out):
     try:

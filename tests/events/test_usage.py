@@ -21,8 +21,8 @@ from events.rollups.fold import fold, fold_due_accounts
 from llmcost import clock
 from llmcost.tenancy.context import tenant
 from tests import database
+from tests.calls import CALL
 from tests.conftest import open_company
-from tests.events.test_ingest import CALL
 from tests.strategies import MOMENTS, START, ZONES, calls
 
 SUMMED = ["input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens"]
@@ -137,7 +137,6 @@ def ask(client, key, question):
 
 @settings(
     max_examples=25,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(steps=steps, asked=st.lists(questions, min_size=2, max_size=5))
@@ -245,7 +244,7 @@ def test_the_latencies_of_a_busy_user_do_not_grow_with_his_calls(acme, api):
     assert row["latency_p50_ms"] == pytest.approx(200, rel=MAX_RELATIVE_ERROR)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(1, 545), st.sampled_from([-3, -1, 1, 2, 10**12]))))
 def test_merged_latencies_are_the_same_counts_each_bucket_once(db, entries):
     counts = Counter()

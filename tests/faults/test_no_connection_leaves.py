@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
-from tests.events.test_ingest import CALL
+from tests.calls import CALL
 from tests.group import Group, eventually
 from tests.up.site import REPOSITORY, environment, new_place
 

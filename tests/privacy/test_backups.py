@@ -12,8 +12,8 @@ from llmcost import clock
 from llmcost.tenancy.context import tenant
 from llmcost.up import backups
 from privacy import erasure, purge, receipts, tombstones
+from tests.calls import CALL, stored
 from tests.conftest import open_company
-from tests.events.test_ingest import CALL, stored
 from tests.privacy.test_erasure import ask, everything, log, post, usage  # noqa: F401 - fixture
 from tests.privacy.test_purge import close, look
 

@@ -18,8 +18,8 @@ from privacy import erasure, purge, receipts, retention
 from privacy.models import Erasure, Purge
 from projects.models import Scope
 from projects.services import issue_key
+from tests.calls import CALL
 from tests.conftest import open_company, sign_in
-from tests.events.test_ingest import CALL
 from tests.privacy.test_erasure import everything, log, post, usage  # noqa: F401 - fixture
 from tests.privacy.test_purge import look
 

@@ -20,8 +20,8 @@ from privacy import erasure, receipts
 from privacy.models import Erasure, RefusedUser
 from projects.models import Scope
 from projects.services import archive_project, issue_key, open_project
+from tests.calls import CALL
 from tests.conftest import open_company, sign_in
-from tests.events.test_ingest import CALL
 from tests.privacy.test_erasure import log, post  # noqa: F401 - fixture
 
 PAGE = "/account/data/user/"

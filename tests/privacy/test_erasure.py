@@ -19,8 +19,8 @@ from privacy.models import Erasure, Receipt, RefusedUser
 from projects.models import ApiKey, Project, Scope
 from projects.services import issue_key, open_project
 from tests import database
+from tests.calls import CALL, stored
 from tests.conftest import open_company
-from tests.events.test_ingest import CALL, stored
 from tests.strategies import calls
 
 NUMBERS = count()

@@ -27,8 +27,8 @@ from privacy.exports import content, services
 from privacy.models import Export
 from projects.models import Scope
 from projects.services import issue_key
+from tests.calls import CALL
 from tests.conftest import open_company, sign_in
-from tests.events.test_ingest import CALL
 from tests.privacy.test_erasure import log, post, usage  # noqa: F401 - fixture
 
 PAGE = "/account/data/exports/"

@@ -15,8 +15,8 @@ from django.test import Client
 
 from events.ingest.wire import CONTENT_NAMES, FIELDS
 from tests import database
+from tests.calls import CALL
 from tests.conftest import open_company
-from tests.events.test_ingest import CALL
 from tests.marks import MARK, found_in
 from tests.privacy.test_erasure import everything
 

@@ -18,8 +18,8 @@ from llmcost.tenancy.context import tenant
 from privacy import erasure, purge, receipts, tombstones
 from privacy.models import ClockWatch, Purge, Receipt
 from tests import database
+from tests.calls import CALL
 from tests.conftest import open_company
-from tests.events.test_ingest import CALL
 from tests.privacy.test_erasure import everything, log, post  # noqa: F401 - fixture
 
 DAY = timedelta(days=1)

@@ -15,8 +15,8 @@ from llmcost.tenancy.context import tenant
 from projects import services
 from projects.keys import resolve
 from projects.models import ApiKey, Project, Scope
+from tests.calls import CALL
 from tests.conftest import open_company
-from tests.events.test_ingest import CALL
 
 PAGE = "/app/prod/keys/"
 SECRET = re.compile(r'<code id="secret"[^>]*>(llmc_\w+)</code>')

@@ -16,7 +16,7 @@ from projects import services
 from projects.keys import resolve
 from projects.keys.format import ALPHABET, checksum, is_well_formed, new_key
 from projects.models import ApiKey, Scope
-from tests.events.test_ingest import CALL
+from tests.calls import CALL
 
 BEGAN = datetime(2026, 11, 20, 12, tzinfo=UTC)
 

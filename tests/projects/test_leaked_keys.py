@@ -21,7 +21,7 @@ from projects import leaks
 from projects.keys import partners, resolve
 from projects.keys.format import new_key
 from projects.models import ApiKey
-from tests.events.test_ingest import CALL
+from tests.calls import CALL
 
 PATH = "/v1/keys/leaked"
 WHERE = "https://github.com/octocat/hello/blob/12345/prod.env"

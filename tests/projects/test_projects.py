@@ -13,9 +13,9 @@ from llmcost.tenancy.context import tenant
 from projects import services
 from projects.keys import resolve
 from projects.models import Project
-from tests.accounts.test_team import add
+from tests.accounts.people import add
+from tests.calls import CALL
 from tests.conftest import open_company
-from tests.events.test_ingest import CALL
 
 
 def create(company, name, timezone="UTC"):
@@ -63,9 +63,7 @@ def test_equal_names_get_addresses_of_their_own_in_order(acme, globex):
     assert set(projects_of(globex)) == {"prod", "project"}
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(names=st.lists(st.text(max_size=100), max_size=8))
 def test_every_name_has_an_address_that_a_url_takes_and_nobody_else_has(names):
     taken = set()

@@ -5,7 +5,7 @@ import socket
 import pytest
 import stripe
 
-from billing.plans import BY_LOOKUP_KEY, PAID, PLANS, TEAM, cents
+from billing.plans import PAID, PLANS, TEAM, cents
 from billing.stripe import checkout
 from llmcost.installation import local_stripe_url
 from llmcost.up import local_stripe as program
@@ -92,7 +92,7 @@ def test_prices_at_stripe_are_those_of_the_list_and_made_once(local_stripe):
     prices = [stripe.Price.retrieve(one) for one in first]
     assert first == again
     assert [one.unit_amount for one in prices] == [cents(plan.monthly_usd) for plan in PAID]
-    assert [one.lookup_key for one in prices] == list(BY_LOOKUP_KEY)
+    assert [one.lookup_key for one in prices] == [plan.lookup_key for plan in PAID]
 
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=lambda plan: plan.code)

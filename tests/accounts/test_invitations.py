@@ -1,37 +1,35 @@
-"""Who belongs to an account: invitations and every way they end, roles, removal, ownership."""
+"""Invitations: how they are sent, accepted, refused, and every way they end."""
 
 import re
 from datetime import UTC, datetime, timedelta
-from threading import Barrier, Thread
 
 import pytest
 import time_machine
-from django.core.cache import cache
-from django.db import IntegrityError, connection, connections, transaction
+from django.db import connection
 from django.test import Client
 
 from accounts import services, tasks
 from accounts.access import CURRENT_ACCOUNT
-from accounts.errors import MembersLimit, MissingRight, NotAMember, OwnerStays
-from accounts.models import Account, AuditEvent, Invitation, Membership, Role, User
-from accounts.team import conditions, invitations, members
+from accounts.errors import MembersLimit
+from accounts.models import Account, Invitation, Membership, Role, User
+from accounts.team import conditions, invitations
 from accounts.team.invitations import KEPT_AFTER_ITS_END
-from llmcost.errors import AppError, NotFound
 from llmcost.models import OutgoingMail
 from llmcost.tenancy.context import presenting_invitation, signed_in, tenant
 from privacy.policy import versions
+from tests.accounts.people import (
+    PASSWORD,
+    actions_of,
+    at_once,
+    invite,
+    link_to,
+    person,
+    roles_of,
+)
 from tests.conftest import open_company
 
 BEGAN = datetime(2026, 11, 20, 12, tzinfo=UTC)
-PASSWORD = "four grey horses run"
 NEWCOMER = {"name": "Bob Ross", "password1": PASSWORD, "accept": "on"}
-
-
-@pytest.fixture(autouse=True)
-def _no_limits_used_up(request):
-    if {"db", "acme", "globex", "client"} & set(request.fixturenames):
-        request.getfixturevalue("db")
-        cache.clear()
 
 
 @pytest.fixture
@@ -40,47 +38,6 @@ def no_plan():
     before = conditions._limit_of
     yield conditions.ask_for_member_limit
     conditions._limit_of = before
-
-
-def link_to(address):
-    """The link of the newest mail to an address, as a path."""
-    mail = OutgoingMail.objects.filter(recipient=address).order_by("-pk").first()
-    return re.search(r"http://127\.0\.0\.1:8000(/invitation/\S+)", mail.text)[1]
-
-
-def invite(company, email="bob@acme.example", role="member"):
-    answer = company.client.post("/account/team/invitations/", {"email": email, "role": role})
-    assert answer.status_code == 302, answer.content.decode()
-    return link_to(email.lower())
-
-
-def person(email, name="Bob Ross"):
-    """Somebody with a confirmed address and no account, signed in."""
-    user = User.objects.create_user(email, PASSWORD, name=name)
-    user.emailaddress_set.create(email=email, verified=True, primary=True)
-    client = Client()
-    client.force_login(user)
-    return user, client
-
-
-def add(company, email, role):
-    """A member of a company, signed in."""
-    user, client = person(email, name=email.split("@")[0].title())
-    with tenant(company.account.pk):
-        membership = Membership.objects.create(account=company.account, user=user, role=role)
-    return membership, client
-
-
-def roles_of(company):
-    with tenant(company.account.pk):
-        found = Membership.objects.filter(account_id=company.account.pk)
-        return {one.user.email: one.role for one in found.select_related("user")}
-
-
-def actions_of(company):
-    with tenant(company.account.pk):
-        found = AuditEvent.objects.filter(account_id=company.account.pk).order_by("pk")
-        return [one.action for one in found]
 
 
 # --- Accepting -------------------------------------------------------------------------------
@@ -421,177 +378,7 @@ def test_a_name_with_markup_is_text_in_page_and_mail(acme):
     assert b"<b>Acme" not in Client().get(link).content
 
 
-# --- Roles, removal, leaving -----------------------------------------------------------------
-def test_another_role_holds_from_the_next_request_on(acme):
-    membership, bob = add(acme, "bob@acme.example", Role.MEMBER)
-    assert bob.get("/app/prod/keys/").status_code == 200
-
-    acme.client.post(f"/account/team/members/{membership.pk}/role/", {"role": "billing"})
-
-    assert bob.get("/app/prod/keys/").status_code == 403
-    assert actions_of(acme)[-1] == "member.role_changed"
-    with tenant(acme.account.pk):
-        event = AuditEvent.objects.latest("pk")
-    assert (event.member_id, event.user_id) == (membership.user_id, acme.owner.pk)
-    assert event.details == {"before": "member", "role": "billing"}
-
-
-def test_removal_ends_access_at_once_and_what_they_offered(acme):
-    membership, bob = add(acme, "bob@acme.example", Role.ADMIN)
-    bob.post("/account/team/invitations/", {"email": "eve@acme.example", "role": "member"})
-    link = link_to("eve@acme.example")
-    assert bob.get("/account/team/").status_code == 200
-
-    removed = acme.client.post(f"/account/team/members/{membership.pk}/removal/")
-
-    assert removed.status_code == 302
-    for path in ("/app/", "/app/prod/", "/account/team/", "/account/close/"):
-        assert bob.get(path).status_code == 404
-    assert bob.post("/account/team/invitations/", {"email": "x@x.example"}).status_code == 404
-    assert "was withdrawn" in Client().get(link).content.decode()
-    assert bob.get("/account/").status_code == 200  # their own profile stays
-    assert OutgoingMail.objects.filter(recipient="bob@acme.example").count() == 1
-    again = acme.client.post(f"/account/team/members/{membership.pk}/removal/")
-    assert again.status_code == 404
-
-
-def test_who_leaves_is_out_and_can_come_back_by_invitation_only(acme):
-    _, bob = add(acme, "bob@acme.example", Role.MEMBER)
-
-    assert bob.post("/account/team/leaving/").status_code == 302
-
-    assert bob.get("/app/").status_code == 404
-    assert actions_of(acme)[-1] == "member.left"
-    link = invite(acme)
-    assert bob.post(link).status_code == 302
-    assert bob.get("/app/prod/keys/").status_code == 200
-
-
-def test_the_owner_stays(acme):
-    with tenant(acme.account.pk):
-        own = Membership.objects.get(user=acme.owner)
-    _, admin = add(acme, "bob@acme.example", Role.ADMIN)
-
-    answers = [
-        acme.client.post("/account/team/leaving/"),
-        acme.client.post(f"/account/team/members/{own.pk}/removal/"),
-        acme.client.post(f"/account/team/members/{own.pk}/role/", {"role": "member"}),
-        admin.post(f"/account/team/members/{own.pk}/removal/"),
-        admin.post(f"/account/team/members/{own.pk}/role/", {"role": "member"}),
-    ]
-
-    for answer in answers:
-        assert answer.status_code == 409
-        assert "Transfer the ownership first" in answer.content.decode()
-    assert roles_of(acme)["alice@acme.example"] == "owner"
-
-
-def test_nobody_becomes_owner_by_a_change_of_role(acme):
-    membership, _ = add(acme, "bob@acme.example", Role.ADMIN)
-
-    answer = acme.client.post(f"/account/team/members/{membership.pk}/role/", {"role": "owner"})
-
-    assert answer.status_code == 422
-    with tenant(acme.account.pk), pytest.raises(OwnerStays):
-        members.change_role(acme.account.pk, membership.pk, role=Role.OWNER, by=acme.owner)
-
-
-# --- Ownership -------------------------------------------------------------------------------
-def test_ownership_goes_to_a_member_at_once_and_both_are_told(acme):
-    membership, bob = add(acme, "bob@acme.example", Role.BILLING)
-    before = acme.client.session.session_key
-
-    answer = acme.client.post("/account/team/ownership/", {"member": membership.pk})
-
-    assert answer.status_code == 302
-    assert acme.client.session.session_key != before
-    assert roles_of(acme) == {"alice@acme.example": "admin", "bob@acme.example": "owner"}
-    told = OutgoingMail.objects.filter(subject="Acme has a new owner")
-    assert {one.recipient for one in told} == {"alice@acme.example", "bob@acme.example"}
-    assert acme.client.get("/account/team/ownership/").status_code == 403
-    assert bob.get("/account/team/ownership/").status_code in (200, 302)
-
-
-def test_ownership_goes_to_no_stranger(acme, globex):
-    with tenant(globex.account.pk):
-        stranger = Membership.objects.get(user=globex.owner)
-    with tenant(acme.account.pk):
-        own = Membership.objects.get(user=acme.owner)
-
-    for member in (stranger.pk, own.pk, 987_654_321, "x", ""):
-        answer = acme.client.post("/account/team/ownership/", {"member": member})
-        assert answer.status_code == 422
-    assert roles_of(acme) == {"alice@acme.example": "owner"}
-
-
-def test_transfer_asks_who_it_is_again(acme):
-    session = acme.client.session
-    session["account_authentication_methods"] = []
-    session.save()
-
-    for answer in (acme.client.get("/account/team/ownership/"),
-                   acme.client.post("/account/team/ownership/", {"member": 1})):  # fmt: skip
-        assert answer.status_code == 302
-        assert answer["Location"].startswith("/reauthenticate/?next=")
-
-
-def test_the_database_refuses_a_second_owner(acme):
-    user, _ = person("bob@acme.example")
-
-    with pytest.raises(IntegrityError), transaction.atomic(), tenant(acme.account.pk):
-        Membership.objects.create(account=acme.account, user=user, role=Role.OWNER)
-
-
-def at_once(*acts):
-    """Run acts on connections of their own, begun together; return what each raised."""
-    gate, raised = Barrier(len(acts)), []
-
-    def run(act):
-        try:
-            gate.wait()
-            act()
-        except AppError as error:
-            raised.append(error)
-        finally:
-            connections.close_all()
-
-    threads = [Thread(target=run, args=[act]) for act in acts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return raised
-
-
-def test_an_account_keeps_exactly_one_owner_whatever_happens_at_once(committed):
-    acme = open_company("Acme", "alice@acme.example")
-    bob, _ = add(acme, "bob@acme.example", Role.ADMIN)
-    eve, _ = add(acme, "eve@acme.example", Role.ADMIN)
-    account = acme.account.pk
-
-    def transfer(to):
-        def act():
-            with tenant(account):
-                members.transfer_ownership(account, to.pk, by=acme.owner)
-
-        return act
-
-    def remove(whom, by):
-        def act():
-            with tenant(account):
-                members.remove_member(account, whom.pk, by=by)
-
-        return act
-
-    raised = at_once(
-        transfer(bob), transfer(eve), remove(bob, eve.user), remove(eve, bob.user),
-        transfer(bob), transfer(eve),
-    )  # fmt: skip
-
-    assert all(isinstance(e, NotAMember | MissingRight | OwnerStays | NotFound) for e in raised)
-    assert list(roles_of(acme).values()).count("owner") == 1
-
-
+# --- At once ---------------------------------------------------------------------------------
 def test_a_link_used_twice_at_once_makes_one_member(committed):
     acme = open_company("Acme", "alice@acme.example")
     bob, _ = person("bob@acme.example")
@@ -625,14 +412,3 @@ def test_the_limit_holds_when_many_accept_at_once(committed, no_plan):
 
     assert [type(error) for error in raised] == [MembersLimit] * 2
     assert len(roles_of(acme)) == 3
-
-
-def test_who_is_removed_meanwhile_invites_nobody(acme):
-    membership, _ = add(acme, "bob@acme.example", Role.ADMIN)
-    with tenant(acme.account.pk):
-        members.remove_member(acme.account.pk, membership.pk, by=acme.owner)
-
-        with pytest.raises(NotAMember):
-            invitations.invite(
-                acme.account.pk, email="x@x.example", role=Role.ADMIN, by=membership.user
-            )
