@@ -137,7 +137,7 @@ def _shown_to_support(
     """
     if right is not Right.READ_USAGE or request.method not in SAFE_METHODS:
         raise SupportMayOnlyLook
-    grant = grants.record_look(request, account_id)
+    grant = grants.record_look(account_id, request.path, by=request.user)
     if grant is None:
         grants.end_look(request)
         messages.warning(request, "The customer's grant has ended: you see their pages no more.")

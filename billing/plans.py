@@ -101,4 +101,3 @@ SELF_HOSTED = Plan(
 PLANS: Mapping[str, Plan] = {plan.code: plan for plan in (FREE, TEAM, BUSINESS, SELF_HOSTED)}
 # What is bought here with a card, cheapest first.
 PAID = tuple(plan for plan in PLANS.values() if plan.is_paid)
-BY_LOOKUP_KEY: Mapping[str, Plan] = {plan.lookup_key: plan for plan in PAID}

@@ -25,8 +25,8 @@ LARGEST_ID = 2**63 - 1
 class ReadOnlyAdmin(admin.ModelAdmin):
     """What staff may look at: listed fields only, nothing to add, change or delete.
 
-    `needs` is the power that it takes (see accounts.support.duties). A list goes from the newest row to
-    older ones by key, fifty at a time, and never counts.
+    `needs` is the power that it takes (see accounts.support.duties). A list goes from the newest
+    row to older ones by key, fifty at a time, and never counts.
     """
 
     needs: StrEnum

@@ -8,12 +8,10 @@ Each app may have a `promises.py` with checks, found when they are first asked f
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from django.utils.module_loading import autodiscover_modules
 
 Check = Callable[[], "Outcome"]
-STATES_HOLD = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +33,6 @@ class Line:
 
 
 _checks: dict[tuple[int, str], Check] = {}
-# What /readyz said last and when: anybody may ask it, and as often as they like.
-_last: tuple[datetime, dict[str, str]] | None = None
 
 
 def promise(number: int, name: str) -> Callable[[Check], Check]:

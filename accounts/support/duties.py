@@ -7,6 +7,8 @@ is no duty and opens nothing.
 from collections.abc import Mapping
 from enum import StrEnum
 
+from django.contrib.auth.models import AnonymousUser
+
 from accounts.models import User
 
 
@@ -49,7 +51,7 @@ POWERS: Mapping[Power, frozenset[Duty]] = {
 }
 
 
-def powers_of(user: User) -> frozenset[Power]:
+def powers_of(user: User | AnonymousUser) -> frozenset[Power]:
     """Return what a person may do as our staff; nothing without a duty or when not active staff."""
     if not (user.is_active and user.is_staff):
         return frozenset()

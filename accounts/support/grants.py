@@ -110,7 +110,7 @@ def end_look(request: HttpRequest) -> int | None:
     return account_id
 
 
-def record_look(request: HttpRequest, account_id: int) -> SupportGrant | None:
+def record_look(account_id: int, path: str, *, by: User) -> SupportGrant | None:
     """Write one look into both trails and return the grant under which it happens; None without.
 
     Only the page's path is kept: its query may name an end user. The lines are committed before
@@ -119,9 +119,7 @@ def record_look(request: HttpRequest, account_id: int) -> SupportGrant | None:
     with tenant(account_id):
         grant = grant_in_force(account_id)
         if grant is not None:
-            record_act(
-                account_id, "support.looked", by=request.user, subject=request.path, reason=""
-            )
+            record_act(account_id, "support.looked", by=by, subject=path, reason="")
     return grant
 
 

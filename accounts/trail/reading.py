@@ -124,7 +124,9 @@ def _written(line: Line) -> dict[str, Any]:
 def _named(account_id: int, events: list[AuditEvent]) -> list[Line]:
     """Put names to numbers: of those who are members now, and of nobody else."""
     own = Membership.objects.filter(account_id=account_id).select_related("user")
-    names = {one.user_id: f"{one.user.name} <{one.user.email}>" for one in own}
+    names: dict[int | None, str] = {
+        one.user_id: f"{one.user.name} <{one.user.email}>" for one in own
+    }
     return [
         Line(
             at=event.at,

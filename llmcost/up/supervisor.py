@@ -128,11 +128,6 @@ class Supervisor:
         assert child.exit_code is not None
         return child.exit_code
 
-    def is_running(self, name: str) -> bool:
-        """Whether the program runs at this moment."""
-        child = self._children.get(name)
-        return child is not None and child.exit_code is None
-
     def wait_until(
         self, condition: Callable[[], bool], *, timeout: float | None = None, every: float = 0.05
     ) -> bool:

@@ -23,7 +23,7 @@ def test_a_new_key_seals_and_the_old_one_still_opens(settings):
     sealed = vault.seal("secret")
 
     settings.ENCRYPTION_KEYS = [old, new]
-    again = vault.seal("secret")
+    again = vault.reseal(sealed)
 
     assert vault.unseal(sealed) == vault.unseal(again) == "secret"
     settings.ENCRYPTION_KEYS = [new]
@@ -36,6 +36,8 @@ def test_a_new_key_seals_and_the_old_one_still_opens(settings):
 def test_what_was_not_sealed_does_not_open(text):
     with pytest.raises(vault.Unsealable):
         vault.unseal(text)
+    with pytest.raises(vault.Unsealable):
+        vault.reseal(text)
 
 
 def test_an_older_installation_gets_what_it_lacks_and_keeps_the_rest(tmp_path):
