@@ -198,6 +198,13 @@ class DataRequest(models.Model):
     def __str__(self) -> str:
         return self.reference
 
+    @property
+    def staff_state(self) -> str:
+        """How far it is in the words of our staff; the labels speak to the person."""
+        if self.state == State.VERIFYING:
+            return "waiting for them to confirm the address"
+        return self.get_state_display()
+
 
 class RequestStep(models.Model):
     """One step of a request, for good: the application may add, not change or delete."""

@@ -159,7 +159,7 @@ def _team(request: HttpRequest, form: InvitationForm, *, status: int = 200) -> H
         "form": form,
         "given_roles": GIVEN_ROLES,
         "roles": list(Role),
-        "rights": [(right, [may(one, right) for one in Role]) for right in RIGHTS],
+        "rights": [(right, [(may(one, right), one) for one in Role]) for right in RIGHTS],
     }
     return render(request, "accounts/team.html", page, status=status)
 

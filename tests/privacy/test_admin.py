@@ -42,6 +42,14 @@ def act(staff, request, name, **form):
     return staff.client.post(f"{QUEUE}{request.pk}/acts/{name}/", form, follow=True)
 
 
+def test_staff_read_words_that_are_meant_for_them(officer, db):
+    services.ask_by_form(address="a@b.example", name="A", kind=Kind.ACCESS, text="x")
+
+    page = officer.client.get(QUEUE).content.decode()
+
+    assert "waiting for them to confirm the address" in page
+
+
 def test_the_queue_is_sorted_by_the_time_left_and_overdue_is_red(officer, acme):
     late = services.ask_as_member(acme.owner, kind=Kind.OTHER, text="x")
     soon = services.ask_as_member(acme.owner, kind=Kind.OTHER, text="x")
