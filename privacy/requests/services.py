@@ -6,6 +6,7 @@ before anything is told or done: by being signed in, or by a link to the address
 
 import hashlib
 import secrets
+from calendar import monthrange
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -30,9 +31,11 @@ from privacy.models import (
 )
 from privacy.requests import texts
 
-# Promised: answered within 30 days. The law allows two months more, once, with a reason.
+# Promised: answered within 30 days. The law allows two months more, once, with a reason, so never
+# later than three months after the request came (GDPR art. 12(3)).
 DUE = timedelta(days=30)
 EXTENSION = timedelta(days=60)
+LATEST_MONTHS = 3
 LINK_WORKS = timedelta(hours=24)
 # A request that nobody confirms is closed after so long; its mail says so.
 UNCONFIRMED = timedelta(days=7)
@@ -148,7 +151,8 @@ def extend(request: DataRequest, text: str, *, by: User) -> None:
     request = _locked(request, (State.IN_PROGRESS,), "extended")
     if request.due_at <= clock.now():
         raise WrongState("overdue", "extended")
-    request.due_at += EXTENSION
+    latest = _months_after(request.received_at, LATEST_MONTHS)
+    request.due_at = min(request.due_at + EXTENSION, latest)
     _move(request, State.EXTENDED)
     _step(request, "extended", by)
     _write(request, text, by)
@@ -329,6 +333,13 @@ def _step(request: DataRequest, what: str, by: User | None) -> None:
     RequestStep.objects.create(
         request=request, at=clock.now(), what=what, by_user_id=by.pk if by else None
     )
+
+
+def _months_after(at: datetime, months: int) -> datetime:
+    """Return the same day so many months later, or the last one of a month that is shorter."""
+    years, month = divmod(at.month - 1 + months, 12)
+    year, month = at.year + years, month + 1
+    return at.replace(year=year, month=month, day=min(at.day, monthrange(year, month)[1]))
 
 
 def _token_digest(token: str) -> str:
