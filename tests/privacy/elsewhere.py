@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 from zipfile import ZipFile
 
+import psycopg
 from django.core.management import call_command
 from django.db import connections
 from django.test import override_settings
@@ -95,3 +96,13 @@ def contents(path: Path) -> dict[str, bytes]:
     """Return every file of an export."""
     with ZipFile(path) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
+
+
+def rows_of(name: str) -> dict[str, int]:
+    """Return how many rows each table has, seen as nobody of the product can."""
+    with psycopg.connect(database.admin_dsn(name)) as link:
+        tables = link.execute(
+            "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname = 'public'"
+        ).fetchall()
+        counts = " UNION ALL ".join(f"SELECT '{t}', count(*) FROM {t}" for (t,) in tables)
+        return dict(link.execute(counts).fetchall())

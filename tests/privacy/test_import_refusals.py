@@ -8,7 +8,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZipFile, ZipInfo
 
-import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import override_settings
@@ -16,10 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from privacy.exports.services import FORMAT_VERSION
-from tests import database
 from tests.conftest import forget_everything, open_company
 from tests.events.test_ingest import CALL
-from tests.privacy.elsewhere import contents, export_of, installation, somebody
+from tests.privacy.elsewhere import contents, export_of, installation, rows_of, somebody
 from tests.privacy.test_erasure import post
 
 OWNER = "new@owner.example"
@@ -50,26 +48,16 @@ def scene(django_db_setup, django_db_blocker, database_name, tmp_path_factory):
         yield SimpleNamespace(export=export, database=name)
 
 
-def rows(name):
-    """How many rows each table has, seen as nobody of the product can."""
-    with psycopg.connect(database.admin_dsn(name)) as link:
-        tables = link.execute(
-            "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname = 'public'"
-        ).fetchall()
-        counts = " UNION ALL ".join(f"SELECT '{t}', count(*) FROM {t}" for (t,) in tables)
-        return dict(link.execute(counts).fetchall())
-
-
 @pytest.fixture
 def refused(scene, capsys, log_lines):
     """Read a file that has to be refused, and return what was said of it."""
 
     def read(path: Path) -> str:
-        before = rows(scene.database)
+        before = rows_of(scene.database)
         with pytest.raises(CommandError) as error:
             call_command("import_account", str(path), "--owner", OWNER)
         assert error.value.returncode == 1
-        assert rows(scene.database) == before
+        assert rows_of(scene.database) == before
         said = str(error.value)
         assert said.endswith(" Nothing was written.")
         assert SECRET not in said + "".join(capsys.readouterr()) + log_lines()
