@@ -4,18 +4,19 @@ from http import HTTPStatus
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts.access import member_page
+from accounts.access import member_page, person_page
 from accounts.rights import Right
 from llmcost.errors import AppError
-from privacy import erasure, purge, receipt_words, receipts, retention
+from privacy import erasure, people, purge, receipt_words, receipts, retention
 from privacy.deletion_api import receipt_json
 from privacy.deletion_forms import ConfirmForm, DeleteSpanForm, EraseUserForm, RetentionForm
-from privacy.queries import erasures_of
+from privacy.queries import accounts_of, erasures_of
 from projects.access import all_projects_of
 from projects.models import Project
 
@@ -103,6 +104,32 @@ def delete_account(request: HttpRequest) -> HttpResponse:
     page = {"section": "Data & privacy", "form": form}
     status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
     return render(request, "privacy/delete_account.html", page, status=status)
+
+
+@never_cache
+@person_page(fresh=True)
+def delete_person(request: HttpRequest) -> HttpResponse:
+    """GET, POST /account/deletion/: what we hold of whoever asks, at once and for good."""
+    form = ConfirmForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        people.forget_on_request(request.user)
+        logout(request)
+        return redirect("privacy:person_deleted")
+    accounts = accounts_of(request.user)
+    page = {
+        "section": "Your profile",
+        "form": form,
+        "owned": [account for account, is_own in accounts if is_own],
+        "left": [account for account, is_own in accounts if not is_own],
+    }
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
+    return render(request, "privacy/delete_person.html", page, status=status)
+
+
+@require_safe
+def person_deleted(request: HttpRequest) -> HttpResponse:
+    """GET /account/deletion/done/"""
+    return render(request, "privacy/person_deleted.html")
 
 
 @require_safe

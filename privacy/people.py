@@ -1,4 +1,4 @@
-"""Forgetting a person: who belongs to no account any more, and who is under 16, at once."""
+"""Forgetting a person: who belongs to no account any more, who asks for it, who is under 16."""
 
 import secrets
 from datetime import timedelta
@@ -9,6 +9,7 @@ from django.db.models import CASCADE, Model
 from accounts import audit
 from accounts.models import Account, Actor, Membership, User
 from accounts.services import account_closed
+from accounts.team.members import leave
 from llmcost import clock
 from llmcost.errors import NotFound
 from llmcost.tenancy.context import signed_in, tenant
@@ -29,6 +30,24 @@ def forget_if_alone(user: User) -> bool:
             return False
     forget(user)
     return True
+
+
+@transaction.atomic
+def forget_on_request(user: User) -> None:
+    """Take a person out of all their accounts and forget them, because they ask for it themselves.
+
+    Raises OwnerStays while an account is theirs, NotFound for our staff.
+    """
+    if user.is_staff:
+        raise NotFound("An address of our staff is deleted by whoever employs it.")
+    with signed_in(user.pk):
+        accounts = list(
+            Membership.objects.filter(user_id=user.pk).values_list("account_id", flat=True)
+        )
+    for account_id in accounts:
+        with tenant(account_id):
+            leave(account_id, user=user)
+    forget(user)
 
 
 @transaction.atomic

@@ -6,10 +6,11 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import QuerySet, Sum
 
-from accounts.models import Account, Membership, User
+from accounts.models import Account, Membership, Role, User
 from events.reports import run
 from events.reports.query import UsageQuery
 from llmcost import clock
+from llmcost.tenancy.context import signed_in, tenant
 from privacy.models import DataRequest, Erasure, Export, Referral, UseCount, VisitorCount
 from projects.models import Project
 
@@ -45,6 +46,21 @@ def _events_of(project: Project) -> int:
         end=clock.now() + timedelta(days=2),  # a caller's clock may be a day ahead
     )
     return sum(row.calls for row in run.usage(query))
+
+
+def accounts_of(user: User) -> list[tuple[Account, bool]]:
+    """Return the accounts that a person belongs to, and whether each is theirs."""
+    with signed_in(user.pk):
+        roles = dict(
+            Membership.objects.filter(user_id=user.pk)
+            .order_by("pk")
+            .values_list("account_id", "role")
+        )
+    found = []
+    for number, role in roles.items():
+        with tenant(number):
+            found.append((Account.objects.get(pk=number), role == Role.OWNER))
+    return found
 
 
 def own_requests(user: User) -> QuerySet[DataRequest]:

@@ -35,6 +35,8 @@ urlpatterns = [
     path("account/data/retention/", deletion_views.keep_shorter, name="retention"),
     path("account/data/delete/", deletion_views.delete_span, name="delete_span"),
     path("account/data/delete-account/", deletion_views.delete_account, name="delete_account"),
+    path("account/deletion/", deletion_views.delete_person, name="delete_person"),
+    path("account/deletion/done/", deletion_views.person_deleted, name="person_deleted"),
     path("account/data/deletions/", deletion_views.deletions, name="deletions"),
     path(
         "account/data/deletions/<int:number>/",
