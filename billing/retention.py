@@ -60,14 +60,12 @@ def note_departure(account_id: int) -> bool:
 def forget_due_records() -> int:
     """Delete records that no law wants kept any more; return how many."""
     now, gone = clock.now(), 0
-    for account_id in due.accounts_due(RECORDS, now):
-        leased_until = now + LEASE
-        due.lease(RECORDS, account_id, leased_until)
-        deleted, next_at = _forget(account_id, now)
+    for turn in due.turns(RECORDS, lease=LEASE):
+        deleted, next_at = _forget(turn.account_id, now)
         if next_at is None:
-            due.forget(RECORDS, account_id, leased_until=leased_until)
+            turn.forget()
         else:
-            due.postpone(RECORDS, account_id, leased_until=leased_until, until=next_at)
+            turn.end(next_at)
         gone += deleted
     if gone:
         logger.info("billing_records_forgotten", extra={"records": gone})

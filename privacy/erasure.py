@@ -187,10 +187,9 @@ def _wake() -> None:
 # --- Doing -----------------------------------------------------------------------------------
 def erase_due() -> int:
     """Work off what was asked, for at most CHUNK; return how many erasures were finished."""
-    ends = clock.now() + CHUNK
     finished = 0
-    for account_id in due.accounts_due(ERASE, clock.now()):
-        turn = due.Turn(ERASE, account_id, lease=LEASE, ends=ends)
+    for turn in due.turns(ERASE, lease=LEASE, within=CHUNK):
+        account_id = turn.account_id
         with tenant(account_id):
             waiting = list(Erasure.objects.open().filter(account_id=account_id).order_by("pk"))
         for asked in waiting:

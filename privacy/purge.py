@@ -106,21 +106,15 @@ def purge_due_accounts() -> int:
     """
     now = _trusted_now()
     gone = 0
-    for account_id in due.accounts_due(PURGE, now):
-        leased_until = now + RETRY
-        due.lease(PURGE, account_id, leased_until)
+    for turn in due.turns(PURGE, lease=RETRY):
+        account_id = turn.account_id
         planned = Purge.objects.filter(account_id=account_id).first()
         if planned is None or planned.done_at:
             DueWork.objects.filter(kind=PURGE, account_id=account_id).delete()
         elif planned.due_at > now:
             _warn(account_id, planned.due_at, now)
             later = [planned.due_at - ahead for ahead in WARNINGS if planned.due_at - ahead > now]
-            due.postpone(
-                PURGE,
-                account_id,
-                leased_until=leased_until,
-                until=min([*later, planned.due_at]),
-            )
+            turn.end(min([*later, planned.due_at]))
         else:
             purge(account_id)
             gone += 1

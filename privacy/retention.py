@@ -38,10 +38,9 @@ def set_retention(project: Project, days: int | None, *, by: User) -> None:
 
 def delete_old() -> int:
     """Delete what is older than its project keeps, for at most CHUNK; return how many calls."""
-    ends = clock.now() + CHUNK
     gone = 0
-    for account_id in due.accounts_due(RETAIN, clock.now()):
-        turn = due.Turn(RETAIN, account_id, lease=LEASE, ends=ends)
+    for turn in due.turns(RETAIN, lease=LEASE, within=CHUNK):
+        account_id = turn.account_id
         with tenant(account_id):
             limited = list(
                 Project.objects.filter(account_id=account_id, retention_days__isnull=False)

@@ -207,16 +207,13 @@ def close_expired_keys() -> int:
     They open nothing from that moment on whether or not this runs.
     """
     closed = 0
-    for account_id in due.accounts_due(EXPIRY, clock.now()):
-        leased_until = clock.now() + LEASE
-        due.lease(EXPIRY, account_id, leased_until)
-        with tenant(account_id):
-            closed += _close_expired_of(account_id)
-            open_ends = ApiKey.objects.filter(account_id=account_id, revoked_at=None)
+    for turn in due.turns(EXPIRY, lease=LEASE):
+        with tenant(turn.account_id):
+            closed += _close_expired_of(turn.account_id)
+            open_ends = ApiKey.objects.filter(account_id=turn.account_id, revoked_at=None)
             next_end = open_ends.aggregate(at=Min("expires_at"))["at"]
         # At least once a day: a key may have been made since this looked.
-        until = min(filter(None, [next_end, clock.now() + LOOK_AGAIN]))
-        due.postpone(EXPIRY, account_id, leased_until=leased_until, until=until)
+        turn.end(min(filter(None, [next_end, clock.now() + LOOK_AGAIN])))
     return closed
 
 

@@ -61,16 +61,13 @@ def note_expired_grants() -> int:
     They open nothing from that moment on whether or not this runs.
     """
     noted = 0
-    for account_id in due.accounts_due(EXPIRY, clock.now()):
-        leased_until = clock.now() + LEASE
-        due.lease(EXPIRY, account_id, leased_until)
-        with tenant(account_id):
-            noted += _note_expired_of(account_id)
-            open_grants = SupportGrant.objects.filter(account_id=account_id, ended_at=None)
+    for turn in due.turns(EXPIRY, lease=LEASE):
+        with tenant(turn.account_id):
+            noted += _note_expired_of(turn.account_id)
+            open_grants = SupportGrant.objects.filter(account_id=turn.account_id, ended_at=None)
             next_end = open_grants.aggregate(at=Min("ends_at"))["at"]
         # At least once a day: a grant may have been made since this looked.
-        until = min(filter(None, [next_end, clock.now() + LOOK_AGAIN]))
-        due.postpone(EXPIRY, account_id, leased_until=leased_until, until=until)
+        turn.end(min(filter(None, [next_end, clock.now() + LOOK_AGAIN])))
     return noted
 
 

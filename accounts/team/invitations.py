@@ -169,17 +169,14 @@ def forget_invitations() -> int:
     Return how many: what remains of them is the trail, which names nobody's address.
     """
     gone = 0
-    for account_id in due.accounts_due(INVITATIONS, clock.now()):
-        leased_until = clock.now() + LEASE
-        due.lease(INVITATIONS, account_id, leased_until)
-        with tenant(account_id):
-            own = Invitation.objects.filter(account_id=account_id)
+    for turn in due.turns(INVITATIONS, lease=LEASE):
+        with tenant(turn.account_id):
+            own = Invitation.objects.filter(account_id=turn.account_id)
             gone += own.filter(expires_at__lte=clock.now() - KEPT_AFTER_ITS_END).delete()[0]
             next_end = own.aggregate(at=Min("expires_at"))["at"]
         # At least once a day: somebody may have been invited since this looked.
         next_at = next_end + KEPT_AFTER_ITS_END if next_end else None
-        until = min(filter(None, [next_at, clock.now() + DAY]))
-        due.postpone(INVITATIONS, account_id, leased_until=leased_until, until=until)
+        turn.end(min(filter(None, [next_at, clock.now() + DAY])))
     return gone
 
 

@@ -1,5 +1,6 @@
 """Another plan, the end of one, and what an account that closes leaves at Stripe."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -13,7 +14,6 @@ from billing.plans import PLANS, Plan, dollars
 from billing.standing import IN_FORCE, standing_of
 from billing.stripe import checkout
 from billing.stripe.record import record
-from llmcost import clock
 from llmcost.tenancy import due
 from llmcost.tenancy.context import tenant
 
@@ -90,16 +90,13 @@ def end_closed() -> int:
 
     While Stripe is away they stay due: the lease brings them back.
     """
-    accounts = due.accounts_due(CLOSING, clock.now())
-    for account_id in accounts:
-        leased_until = clock.now() + LEASE
-        due.lease(CLOSING, account_id, leased_until)
-        try:
-            end_at_stripe(account_id)
-        except StripeUnavailable:
-            continue
-        due.postpone(CLOSING, account_id, leased_until=leased_until, until=NEVER)
-    return len(accounts)
+    looked_at = 0
+    for turn in due.turns(CLOSING, lease=LEASE):
+        looked_at += 1
+        with suppress(StripeUnavailable):
+            end_at_stripe(turn.account_id)
+            turn.end(NEVER)
+    return looked_at
 
 
 def end_at_stripe(account_id: int) -> None:

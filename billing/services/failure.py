@@ -26,14 +26,13 @@ SETTLED = timedelta(days=30)
 
 def look_after_overdue() -> int:
     """Remind and suspend whom it is time for; return how many accounts were looked at."""
-    accounts = due.accounts_due(PAYMENT, clock.now())
-    for account_id in accounts:
-        leased_until = clock.now() + LEASE
-        due.lease(PAYMENT, account_id, leased_until)
+    looked_at = 0
+    for turn in due.turns(PAYMENT, lease=LEASE):
         # Settled accounts keep their row: the next failure brings it forward.
-        until = clock.now() + (LOOK_EVERY if look_after(account_id) else SETTLED)
-        due.postpone(PAYMENT, account_id, leased_until=leased_until, until=until)
-    return len(accounts)
+        is_open = look_after(turn.account_id)
+        turn.end(clock.now() + (LOOK_EVERY if is_open else SETTLED))
+        looked_at += 1
+    return looked_at
 
 
 def look_after(account_id: int) -> bool:

@@ -5,6 +5,7 @@ when the next one is due: soon after calls were folded, and when something ends.
 """
 
 import logging
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -32,16 +33,13 @@ LEASE, AT_THE_LATEST = timedelta(minutes=5), timedelta(days=30)
 
 def look_at_due() -> int:
     """Look at the accounts whose time has come; return how many."""
-    accounts = due.accounts_due(COUNTED, clock.now())
-    for account_id in accounts:
-        leased_until = clock.now() + LEASE
-        due.lease(COUNTED, account_id, leased_until)
-        try:
-            look(account_id)
-        except StripeUnavailable:
-            continue  # the lease brings it back
-        due.postpone(COUNTED, account_id, leased_until=leased_until, until=next_look(account_id))
-    return len(accounts)
+    looked_at = 0
+    for turn in due.turns(COUNTED, lease=LEASE):
+        looked_at += 1
+        with suppress(StripeUnavailable):  # the lease brings it back
+            look(turn.account_id)
+            turn.end(next_look(turn.account_id))
+    return looked_at
 
 
 def look(account_id: int) -> None:

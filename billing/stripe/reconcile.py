@@ -26,21 +26,16 @@ LOOK_BACK = timedelta(days=90)
 
 def reconcile_due() -> int:
     """Reconcile the accounts whose day is over, for some minutes; return how many differed."""
-    until, differed = clock.now() + RUN, 0
-    for account_id in due.accounts_due(RECONCILE, clock.now()):
-        if clock.now() > until:
-            break
-        leased_until = clock.now() + LEASE
-        due.lease(RECONCILE, account_id, leased_until)
+    differed = 0
+    for turn in due.turns(RECONCILE, lease=LEASE, within=RUN):
         try:
-            differed += bool(reconcile(account_id))
+            differed += bool(reconcile(turn.account_id))
         except mirror.stripe.StripeError as error:
             # Stripe is away, or this account's objects are: the lease brings it back.
             kind = type(error).__name__
-            logger.warning("not_reconciled", extra={"account": account_id, "error": kind})
+            logger.warning("not_reconciled", extra={"account": turn.account_id, "error": kind})
             continue
-        tomorrow = clock.now() + RECONCILE_EVERY
-        due.postpone(RECONCILE, account_id, leased_until=leased_until, until=tomorrow)
+        turn.end(clock.now() + RECONCILE_EVERY)
     return differed
 
 

@@ -28,16 +28,11 @@ LOOK_AFTER = timedelta(minutes=1)
 def fold_due_accounts(limit: int = CALLS_AT_ONCE) -> int:
     """Give every account whose time has come one turn; return how many calls were folded."""
     folded = 0
-    for account_id in due.accounts_due(FOLD, clock.now()):
-        # A lease, so that a worker which is killed now is followed soon; and before folding, so
-        # that ingest which comes meanwhile finds a time it can bring forward.
-        leased_until = clock.now() + LEASE
-        due.lease(FOLD, account_id, leased_until)
-        here = fold(account_id, limit)
-        until = clock.now() + _wait(here, limit)
-        due.postpone(FOLD, account_id, leased_until=leased_until, until=until)
+    for turn in due.turns(FOLD, lease=LEASE):
+        here = fold(turn.account_id, limit)
+        turn.end(clock.now() + _wait(here, limit))
         if here:
-            due.schedule(COUNTED, account_id, clock.now() + LOOK_AFTER)
+            due.schedule(COUNTED, turn.account_id, clock.now() + LOOK_AFTER)
         folded += here or 0
     if folded:
         logger.info("deltas_folded", extra={"calls": folded})

@@ -1,6 +1,9 @@
 """Which accounts have work waiting: the one list that may be read without being a tenant."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
+
+from django.db.models import QuerySet
 
 from llmcost import clock
 from llmcost.models import DueWork
@@ -21,26 +24,30 @@ def accounts_due(kind: str, at: datetime, limit: int = 100) -> list[int]:
     return list(due.values_list("account_id", flat=True)[:limit])
 
 
-def lease(kind: str, account_id: int, until: datetime) -> None:
-    """Begin work on an account; if nobody postpones it further, it is due again at `until`."""
-    DueWork.objects.filter(kind=kind, account_id=account_id).update(due_at=until)
+def turns(kind: str, *, lease: timedelta, within: timedelta | None = None) -> Iterator["Turn"]:
+    """Take each account whose time has come under a lease, the longest waiting first.
 
-
-def postpone(kind: str, account_id: int, *, leased_until: datetime, until: datetime) -> None:
-    """Look at this account again at `until`, unless work has been announced since the lease."""
-    DueWork.objects.filter(kind=kind, account_id=account_id, due_at=leased_until).update(
-        due_at=until
-    )
+    Whoever works on it ends the turn. One that is not ended, because the worker was killed or
+    somebody else's server was away, comes again when its lease is over. None begins after `within`.
+    """
+    ends = clock.now() + within if within else None
+    for account_id in accounts_due(kind, clock.now()):
+        if ends and clock.now() >= ends:
+            return
+        yield Turn(kind, account_id, lease=lease, ends=ends)
 
 
 class Turn:
-    """A worker's turn at an account's work that may take long: a lease, renewed step by step.
+    """A worker's turn at an account's work: a lease, renewed step by step where that takes long.
 
-    Another worker takes over when the lease has run out, or when more work is announced; so what
-    is done in a turn must bear being done by two at once.
+    It is taken before the work, so that what is announced meanwhile finds a time that it can bring
+    forward. Another worker takes over when the lease has run out, or when more work is announced;
+    so what is done in a turn must bear being done by two at once.
     """
 
-    def __init__(self, kind: str, account_id: int, *, lease: timedelta, ends: datetime) -> None:
+    def __init__(
+        self, kind: str, account_id: int, *, lease: timedelta, ends: datetime | None
+    ) -> None:
         self.kind, self.account_id = kind, account_id
         self._lease, self._ends = lease, ends
         self._until = clock.now() + lease
@@ -51,19 +58,20 @@ class Turn:
         until = clock.now() + self._lease
         if self._move(until):
             self._until = until
-        return clock.now() < self._ends
+        return self._ends is None or clock.now() < self._ends
 
     def end(self, until: datetime) -> None:
         """Have the account looked at again at `until`, or at once if work was announced."""
         self._move(until)
 
+    def forget(self) -> None:
+        """There is no more work of this kind, unless some was announced."""
+        self._mine().delete()
+
     def _move(self, until: datetime) -> bool:
-        mine = DueWork.objects.filter(
+        return bool(self._mine().update(due_at=until))
+
+    def _mine(self) -> QuerySet[DueWork]:
+        return DueWork.objects.filter(
             kind=self.kind, account_id=self.account_id, due_at=self._until
         )
-        return bool(mine.update(due_at=until))
-
-
-def forget(kind: str, account_id: int, *, leased_until: datetime) -> None:
-    """There is no more work of this kind, unless some has been announced since the lease."""
-    DueWork.objects.filter(kind=kind, account_id=account_id, due_at=leased_until).delete()

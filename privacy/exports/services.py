@@ -73,10 +73,9 @@ def _wake() -> None:
 # --- Writing ---------------------------------------------------------------------------------
 def export_due() -> int:
     """Write what was asked for, for at most CHUNK; return how many exports became ready."""
-    ends = clock.now() + CHUNK
     ready = 0
-    for account_id in due.accounts_due(EXPORT, clock.now()):
-        turn = due.Turn(EXPORT, account_id, lease=LEASE, ends=ends)
+    for turn in due.turns(EXPORT, lease=LEASE, within=CHUNK):
+        account_id = turn.account_id
         with tenant(account_id):
             waiting = list(Export.objects.open().filter(account_id=account_id).order_by("pk"))
         for asked in waiting:
