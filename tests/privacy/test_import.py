@@ -22,8 +22,8 @@ from privacy.management.commands import import_account
 from privacy.retention import set_retention
 from projects.models import ApiKey, Project, Scope
 from projects.services import archive_project, issue_key, open_project
+from tests.calls import CALL
 from tests.conftest import open_company
-from tests.events.test_ingest import CALL
 from tests.privacy.elsewhere import contents, export_of, installation, key_of, read, somebody
 from tests.privacy.test_erasure import log, post, usage  # noqa: F401 - fixture
 from tests.strategies import MOMENTS, NAMES, calls

@@ -12,8 +12,8 @@ import pytest
 from django.test import override_settings
 
 from tests import database
+from tests.calls import CALL
 from tests.conftest import open_company
-from tests.events.test_ingest import CALL
 from tests.privacy.elsewhere import export_of, installation, key_of, read, rows_of, somebody
 from tests.privacy.test_erasure import post, usage
 

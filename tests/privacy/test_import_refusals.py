@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from privacy.exports.services import FORMAT_VERSION
+from tests.calls import CALL
 from tests.conftest import forget_everything, open_company
-from tests.events.test_ingest import CALL
 from tests.privacy.elsewhere import contents, export_of, installation, rows_of, somebody
 from tests.privacy.test_erasure import post
 
