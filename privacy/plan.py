@@ -14,8 +14,8 @@ from llmcost.inventory import Retention
 from llmcost.models import DueWork, OutgoingMail
 from privacy.inventory.registry import declared_columns
 
-# Emptied by their own name below, because they are no tenant tables; or they outlive the account.
-ELSEWHERE = {DueWork._meta.db_table, OutgoingMail._meta.db_table, "privacy_purge"}
+# Emptied by their own name, because they are no tenant tables.
+ELSEWHERE = {DueWork._meta.db_table, OutgoingMail._meta.db_table}
 # Deleted last, when nothing refers to it any more.
 ACCOUNT = "accounts_account"
 
@@ -57,7 +57,7 @@ def tables() -> list[Table]:
     return [
         Table(name, found[name], is_kept_by_law(name))
         for name in order.static_order()
-        if name not in ELSEWHERE
+        if name not in ELSEWHERE and not outlives_its_account(name)
     ]
 
 
@@ -65,3 +65,11 @@ def is_kept_by_law(table: str) -> bool:
     """Say whether the inventory declares the table's rows as records that tax law wants kept."""
     declared = declared_columns(table) or {}
     return any(column.retention == Retention.BILLING for column in declared.values())
+
+
+def outlives_its_account(table: str) -> bool:
+    """Say whether the inventory declares the table as ours, for good: what our staff and we did."""
+    declared = declared_columns(table) or {}
+    return bool(declared) and all(
+        column.retention == Retention.ALWAYS for column in declared.values()
+    )

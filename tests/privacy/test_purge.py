@@ -10,7 +10,8 @@ from django.core import mail
 from django.db import connection
 from django.db.models.functions import Now
 
-from accounts.models import Account, AuditEvent, Membership, Role, User
+from accounts.models import Account, AuditEvent, Membership, Role, StaffAct, User
+from accounts.support_access import record_act
 from llmcost import clock, outbox
 from llmcost.models import DueWork
 from llmcost.tenancy import due
@@ -196,6 +197,18 @@ def test_a_person_who_belongs_elsewhere_stays(firm):
     look()
 
     assert User.objects.get(pk=firm.owner.pk).email == "owner@canary.example"
+
+
+def test_one_that_our_staff_has_acted_on_goes_too_and_our_own_record_of_it_stays(firm):
+    staff = User.objects.create_user("s@us.example", "correct horse battery", is_staff=True)
+    with tenant(firm.account.pk):
+        record_act(firm.account.pk, "support.looked", by=staff, subject="/app/", reason="asked")
+    close(firm, days_ago=31)
+
+    assert look() == 1
+
+    assert not exists(firm)
+    assert StaffAct.objects.get().account_id == firm.account.pk
 
 
 def test_one_that_is_not_due_stays_and_its_owner_is_warned_twice(firm):
