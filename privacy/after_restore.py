@@ -86,7 +86,11 @@ def _request(line: TombstoneLine, account: Account, project: Project) -> Erasure
     begun = Erasure.objects.filter(account_id=account.pk, public_id=line.id).first()
     if begun is not None:
         begun.is_again = True
-        begun.save(update_fields=["is_again"])
+        # However often it was tried before, a replay that never ends with it would never be ready.
+        begun.attempts = 0
+        if begun.state == Erasure.State.FAILED:
+            begun.state = Erasure.State.RUNNING
+        begun.save(update_fields=["is_again", "attempts", "state"])
         return begun
     user_id = ""
     if line.scope == Erasure.Scope.USER:

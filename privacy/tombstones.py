@@ -10,12 +10,16 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from fcntl import LOCK_EX, flock
 from pathlib import Path
+from typing import BinaryIO
 
 from django.conf import settings
 from django.db import connection
 
 from privacy.models import AppliedTombstone
+
+LONGEST_LINE = 4_096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,17 +38,33 @@ class TombstoneLine:
 
 
 def bury(line: TombstoneLine) -> None:
-    """Append a tombstone to the file and sync it; the same id twice is harmless."""
+    """Append a tombstone to the file and sync it; the same id twice is harmless.
+
+    Raises OSError if there is no room for the whole line: then nothing may be deleted.
+    """
     path = Path(settings.ERASURE_LOG)
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(asdict(line), sort_keys=True) + "\n"
-    # One write of less than a page with O_APPEND: lines of several processes never mix.
-    target = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    try:
-        os.write(target, text.encode())
-        os.fsync(target)
-    finally:
-        os.close(target)
+    with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
+        flock(file, LOCK_EX)
+        file.truncate(_end_of_whole_lines(file))
+        file.seek(0, os.SEEK_END)
+        file.write(text.encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _end_of_whole_lines(file: BinaryIO) -> int:
+    """Return where the next line begins: what a killed process left half-written counts for none.
+
+    It was never acted upon, and the next line must not become its other half.
+    """
+    length = file.seek(0, os.SEEK_END)
+    file.seek(max(0, length - LONGEST_LINE))
+    last = file.read()
+    if length and b"\n" not in last and len(last) == LONGEST_LINE:
+        raise ValueError(f"{settings.ERASURE_LOG} does not end as this product writes it")
+    return length - len(last) + last.rfind(b"\n") + 1
 
 
 def mark_applied(tombstone_id: str) -> None:
@@ -54,11 +74,13 @@ def mark_applied(tombstone_id: str) -> None:
 
 def unapplied() -> list[TombstoneLine]:
     """Return the file's tombstones that this database does not know, oldest first, each once."""
-    lines = {line.id: line for line in _lines()}
+    buried = {line.id: line for line in lines()}
     known = set(
-        AppliedTombstone.objects.filter(id__in=lines).values_list("id", flat=True) if lines else ()
+        AppliedTombstone.objects.filter(id__in=buried).values_list("id", flat=True)
+        if buried
+        else ()
     )
-    return [line for line in lines.values() if line.id not in known]
+    return [line for line in buried.values() if line.id not in known]
 
 
 _complete: tuple[int, int] | None = None
@@ -86,7 +108,8 @@ def is_behind() -> bool:
     return False
 
 
-def _lines() -> Iterator[TombstoneLine]:
+def lines() -> Iterator[TombstoneLine]:
+    """Return what the file holds, oldest first; one that was buried twice stands there twice."""
     path = Path(settings.ERASURE_LOG)
     if not path.exists():
         return

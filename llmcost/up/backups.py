@@ -26,6 +26,8 @@ from llmcost.tenancy import roles
 from llmcost.up.postgres import EmbeddedPostgres
 
 NAME = "llmcost-%Y%m%dT%H%M%SZ.dump"
+# What a copy of the database is called while it is made and while it is replaced.
+SCRATCH, REPLACED = "_scratch_", "_replaced_"
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
 
 
@@ -48,22 +50,25 @@ def make_backup(folder: Path) -> Backup:
     Raises BackupFailed; a dump that could not be proved is not kept.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / clock.now().strftime(NAME)
-    draft = path.with_suffix(".tmp")
-    os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    try:
-        # gzip: the wheel's PostgreSQL is built without zstd and lz4. What is unlogged (the visitors
-        # of today) is to be forgotten, not kept.
-        form = ("--format=custom", "--compress=gzip:6", "--no-unlogged-table-data")
-        _run("pg_dump", *form, f"--file={draft}", _dsn(_database()))
-        with _scratch() as scratch:
-            _restore_into(draft, scratch)
-            rows = _count(scratch)
-        with draft.open("rb") as file:
-            os.fsync(file.fileno())
-        draft.rename(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with _alone() as server:
+        for left in folder.glob("llmcost-*.tmp"):  # of one that was killed
+            left.unlink()
+        path = folder / clock.now().strftime(NAME)
+        draft = path.with_suffix(".tmp")
+        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        try:
+            # gzip: the wheel's PostgreSQL is built without zstd and lz4. What is unlogged (the
+            # visitors of today) is to be forgotten, not kept.
+            form = ("--format=custom", "--compress=gzip:6", "--no-unlogged-table-data")
+            _run("pg_dump", *form, f"--file={draft}", _dsn(_database()))
+            with _scratch(server) as scratch:
+                _restore_into(draft, scratch)
+                rows = _count(scratch)
+            with draft.open("rb") as file:
+                os.fsync(file.fileno())
+            draft.rename(path)
+        finally:
+            draft.unlink(missing_ok=True)
     return Backup(path, path.stat().st_size, rows)
 
 
@@ -95,22 +100,19 @@ def restore_backup(path: Path) -> int:
     if not path.is_file():
         raise BackupFailed(f"{path} is not there.")
     database = _database()
-    with _scratch() as scratch:
+    with _alone() as server, _scratch(server) as scratch:
         _restore_into(path, scratch)
         rows = _count(scratch)
-        with _administrator() as server:
-            replaced = f"{database}_replaced_{secrets.token_hex(4)}"
-            for name in (database, scratch):
-                server.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
-                    [name],
-                )
-            with server.transaction():
-                server.execute(_rename(database, replaced))
-                server.execute(_rename(scratch, database))
+        replaced = f"{database}{REPLACED}{secrets.token_hex(4)}"
+        for name in (database, scratch):
             server.execute(
-                sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(replaced))
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                [name],
             )
+        with server.transaction():
+            server.execute(_rename(database, replaced))
+            server.execute(_rename(scratch, database))
+        _drop(server, replaced)
     roles.bootstrap(
         _admin_url(),
         open_installation(settings.DATA_DIR),
@@ -145,25 +147,41 @@ def _count(database: str) -> int:
 
 
 @contextmanager
-def _scratch() -> Iterator[str]:
+def _alone() -> Iterator[psycopg.Connection]:
+    """The administrator's connection, with which one backup or restore runs at a time.
+
+    One that was killed has left a copy of everything, also of what is erased: it goes first.
+    """
+    database = _database()
+    with psycopg.connect(_dsn("postgres"), autocommit=True) as server:
+        if server.execute("SELECT pg_try_advisory_lock(hashtext(%s))", [database]).fetchone() != (
+            True,
+        ):
+            raise BackupFailed("Another backup or restore is running.")
+        names = server.execute("SELECT datname FROM pg_database").fetchall()
+        for (name,) in names:
+            if name.startswith((f"{database}{SCRATCH}", f"{database}{REPLACED}")):
+                _drop(server, name)
+        yield server
+
+
+@contextmanager
+def _scratch(server: psycopg.Connection) -> Iterator[str]:
     """An empty database of our own, gone afterwards unless it was renamed."""
-    name = f"llmcost_scratch_{secrets.token_hex(6)}"
-    with _administrator() as server:
-        server.execute(
-            sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8'").format(
-                sql.Identifier(name), sql.Identifier(roles.OWNER)
-            )
+    name = f"{_database()}{SCRATCH}{secrets.token_hex(4)}"
+    server.execute(
+        sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8'").format(
+            sql.Identifier(name), sql.Identifier(roles.OWNER)
         )
-        try:
-            yield name
-        finally:
-            server.execute(
-                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-            )
+    )
+    try:
+        yield name
+    finally:
+        _drop(server, name)
 
 
-def _administrator() -> psycopg.Connection:
-    return psycopg.connect(_dsn("postgres"), autocommit=True)
+def _drop(server: psycopg.Connection, name: str) -> None:
+    server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 def _database() -> str:

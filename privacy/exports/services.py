@@ -257,7 +257,6 @@ def _finish(begun: Export, archive: GrowingZip) -> None:
         }
         with archive.file("manifest.json") as file:
             file.write(content.pretty(listed))
-    archive.close()
     now = clock.now()
     with tenant(begun.account_id):
         ready = Export.objects.open().filter(account_id=begun.account_id, pk=begun.pk)
@@ -279,6 +278,7 @@ def _finish(begun: Export, archive: GrowingZip) -> None:
                 account_id=begun.account_id,
                 once=f"export:{begun.public_id}",
             )
+    archive.close()  # only now: whoever is killed before is followed by one that needs it
 
 
 # --- Handing out and shredding ---------------------------------------------------------------

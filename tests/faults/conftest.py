@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.faults.ledger import Ledger
+from tests.faults.scene import forks, held, place, scene  # noqa: F401 - fixtures
 from tests.group import Group, running_group
 
 # Room for the cluster, its write-ahead log and the static files; little enough to fill in a moment.

@@ -46,7 +46,7 @@ def assert_rollups_equal_events(group: Group, *, within: float) -> None:
     waiting = "SELECT count(*) FROM events_delta"
     eventually(lambda: group.look(waiting) == [(0,)], within, "all deltas folded")
     for table, (size, names) in ROLLUPS.items():
-        assert group.look(_difference(table, size, names)) == [], table
+        assert group.look(difference(table, size, names)) == [], table
 
 
 def stored_costs(group: Group) -> list[tuple[str, Decimal]]:
@@ -77,7 +77,7 @@ def usage_by(group: Group, company: SimpleNamespace, dimension: str) -> dict[Any
     }
 
 
-def _difference(table: str, size: str, names: list[str]) -> str:
+def difference(table: str, size: str, names: list[str]) -> str:
     """Ask for the rows that a rollup has and its recomputation has not, and the other way round."""
     keys = ", ".join(["account_id", "project_id", "bucket", *names])
     columns = f"{keys}, {', '.join(MEASURES)}, latencies"
