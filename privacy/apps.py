@@ -19,7 +19,7 @@ class PrivacyConfig(AppConfig):
             account_reopened,
         )
         from events.ingest import erased_users  # noqa: PLC0415 - likewise
-        from llmcost.web.health import add_check, add_report  # noqa: PLC0415 - likewise
+        from llmcost.web.health import add_check, add_report, add_warning  # noqa: PLC0415 - likewise
         from privacy import report  # noqa: PLC0415 - likewise
         from privacy.policy.acceptance import record_acceptance  # noqa: PLC0415 - likewise
         from privacy.signals import erasing  # noqa: PLC0415 - likewise
@@ -33,6 +33,7 @@ class PrivacyConfig(AppConfig):
         erased_users.ask(_refused_in)
         add_check("erasures", _erasures)
         add_report("privacy", report.states)
+        add_warning("clock", _clock)
 
 
 def _plan_purge(account: Any, user: Any, **_signal: Any) -> None:
@@ -66,3 +67,10 @@ def _erasures() -> str:
     from privacy.tombstones import is_behind  # noqa: PLC0415 - needs the app registry
 
     return "restored: run manage.py after_restore" if is_behind() else "ok"
+
+
+def _clock() -> str:
+    """Say whether deletions wait because the time cannot be believed."""
+    from privacy.watched_clock import warning  # noqa: PLC0415 - needs the app registry
+
+    return warning()

@@ -24,12 +24,13 @@ from llmcost.models import DueWork, OutgoingMail
 from llmcost.tenancy import due
 from llmcost.tenancy.context import tenant
 from privacy import receipts, tombstones
-from privacy.models import ClockWatch, Purge
+from privacy.models import Purge
 from privacy.people import forget_if_alone
 from privacy.plan import ACCOUNT, Table, tables
 from privacy.receipts import Kept
 from privacy.signals import erasing
 from privacy.tombstones import TombstoneLine
+from privacy.watched_clock import trusted_now
 
 logger = logging.getLogger(__name__)
 
@@ -38,20 +39,12 @@ PURGE = "purge"
 OUTLIVING = (PURGE, RECORDS)
 WARNINGS = (timedelta(days=7), timedelta(days=1))
 BATCH = 10_000
-# A clock that leaps so far between two looks has been set; what is due by it may not be due.
-LEAP_BACK, LEAP_AHEAD = timedelta(hours=1), timedelta(days=1)
-# How long it must then run evenly before it is believed, and how far ours may differ from it.
-PROBATION, TOLERANCE = timedelta(hours=1), timedelta(hours=1)
 RETRY = timedelta(minutes=10)
 
 
 class NotClosed(AppError):
     code, status = "not_closed", 409
     message = "Close the account first: that stops its keys and its subscription."
-
-
-class ClockHasJumped(Exception):
-    """The database's clock was set: nothing is purged until it has run evenly for an hour."""
 
 
 # --- When it begins and when it is taken back ------------------------------------------------
@@ -104,7 +97,7 @@ def purge_due_accounts() -> int:
 
     Raises ClockHasJumped, after having noted the new time.
     """
-    now = _trusted_now()
+    now = trusted_now()
     gone = 0
     for turn in due.turns(PURGE, lease=RETRY):
         account_id = turn.account_id
@@ -119,28 +112,6 @@ def purge_due_accounts() -> int:
             purge(account_id)
             gone += 1
     return gone
-
-
-def _trusted_now() -> datetime:
-    """Return the database's time, unless it or ours was set lately."""
-    jumped = False
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT now()")
-            now: datetime = cursor.fetchone()[0]
-        watch, _ = ClockWatch.objects.select_for_update().get_or_create(
-            pk=1, defaults={"seen_at": now, "steady_since": now - PROBATION}
-        )
-        gap = now - watch.seen_at
-        if not -LEAP_BACK <= gap <= LEAP_AHEAD:
-            watch.steady_since = now
-        watch.seen_at = now
-        watch.save()
-        jumped = now - watch.steady_since < PROBATION or abs(clock.now() - now) > TOLERANCE
-    if jumped:
-        logger.warning("purge_waits_for_the_clock")
-        raise ClockHasJumped
-    return now
 
 
 def _warn(account_id: int, due_at: datetime, now: datetime) -> None:

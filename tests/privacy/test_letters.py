@@ -16,7 +16,6 @@ from django.core.management import CommandError, call_command
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from privacy import tasks
 from privacy.correspondence import services
 from privacy.correspondence.mail import read_mail
 from privacy.errors import NoMail
@@ -322,11 +321,11 @@ def test_letters_are_forgotten_two_years_after_the_last_one(time_machine):
     time_machine.shift(timedelta(days=600))
     services.answer(thread, "Late.", by=None)
     time_machine.shift(timedelta(days=729))
-    tasks.forget_letters()
+    services.forget_old()
     assert Thread.objects.exists()
 
     time_machine.shift(timedelta(days=2))
-    tasks.forget_letters()
+    services.forget_old()
 
     assert not Thread.objects.exists()
     assert not Message.objects.exists()
@@ -336,7 +335,7 @@ def test_letters_of_an_open_request_are_not_forgotten(time_machine, acme):
     requests.ask_as_member(acme.owner, kind="objection", text="x")
     time_machine.shift(timedelta(days=800))
 
-    tasks.forget_letters()
+    services.forget_old()
 
     assert Thread.objects.exists()
 

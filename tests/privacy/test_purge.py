@@ -11,12 +11,12 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from accounts.models import Account, AuditEvent, Membership, Role, StaffAct, User
-from accounts.support_access import record_act
+from accounts.support.grants import record_act
 from llmcost import clock, outbox
 from llmcost.models import DueWork
 from llmcost.tenancy import due
 from llmcost.tenancy.context import tenant
-from privacy import erasure, purge, receipts, tombstones
+from privacy import erasure, purge, receipts, tombstones, watched_clock
 from privacy.models import ClockWatch, Purge, Receipt
 from tests import database
 from tests.calls import CALL
@@ -269,12 +269,12 @@ def test_a_clock_that_has_jumped_purges_nothing(firm, jump):
     ClockWatch.objects.create(pk=1, seen_at=clock.now() - jump, steady_since=clock.now() - 90 * DAY)
 
     for _ in range(2):
-        with pytest.raises(purge.ClockHasJumped):
+        with pytest.raises(watched_clock.ClockHasJumped):
             look()
     assert exists(firm)
 
     # After an hour of even running it is believed.
-    ClockWatch.objects.update(steady_since=clock.now() - purge.PROBATION)
+    ClockWatch.objects.update(steady_since=clock.now() - watched_clock.PROBATION)
     assert look() == 1
 
 
@@ -282,7 +282,7 @@ def test_a_worker_whose_clock_is_wrong_purges_nothing(firm, time_machine):
     close(firm, days_ago=31)
     time_machine.move_to(clock.now() + 400 * DAY)
 
-    with pytest.raises(purge.ClockHasJumped):
+    with pytest.raises(watched_clock.ClockHasJumped):
         look()
 
     assert exists(firm)
@@ -319,9 +319,9 @@ def test_dead_workers_for_a_week_only_delay_it(firm):
     week_ago = clock.now() - 7 * DAY
     ClockWatch.objects.create(pk=1, seen_at=week_ago, steady_since=week_ago - 90 * DAY)
 
-    with pytest.raises(purge.ClockHasJumped):  # a leap, or a week's sleep: it cannot tell
+    with pytest.raises(watched_clock.ClockHasJumped):  # a leap, or a week's sleep: it cannot tell
         look()
-    ClockWatch.objects.update(steady_since=clock.now() - purge.PROBATION)
+    ClockWatch.objects.update(steady_since=clock.now() - watched_clock.PROBATION)
 
     assert look() == 1
 
