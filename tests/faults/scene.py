@@ -12,7 +12,7 @@ from privacy import receipts
 from privacy.plan import tables
 from tests import database
 from tests.conftest import open_company
-from tests.events.test_ingest import CALL
+from tests.calls import CALL
 from tests.faults.forks import forking
 from tests.faults.full_account import MARK, fill
 from tests.faults.held import holding

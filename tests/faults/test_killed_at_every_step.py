@@ -31,7 +31,7 @@ from projects.models import Project, Scope
 from projects.services import issue_key, open_project
 from tests import database
 from tests.conftest import open_company
-from tests.events.test_ingest import CALL
+from tests.calls import CALL
 from tests.faults.full_account import MARK, fill
 from tests.faults.held import (
     holding,
