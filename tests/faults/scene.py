@@ -11,8 +11,8 @@ from psycopg import sql
 from privacy import receipts
 from privacy.plan import tables
 from tests import database
-from tests.conftest import open_company
 from tests.calls import CALL
+from tests.conftest import open_company
 from tests.faults.forks import forking
 from tests.faults.full_account import MARK, fill
 from tests.faults.held import holding

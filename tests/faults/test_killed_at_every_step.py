@@ -30,8 +30,8 @@ from privacy.plan import tables
 from projects.models import Project, Scope
 from projects.services import issue_key, open_project
 from tests import database
-from tests.conftest import open_company
 from tests.calls import CALL
+from tests.conftest import open_company
 from tests.faults.full_account import MARK, fill
 from tests.faults.held import (
     holding,
