@@ -128,7 +128,7 @@ def delete_person(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def person_deleted(request: HttpRequest) -> HttpResponse:
-    """GET /account/deletion/done/"""
+    """GET /privacy/deleted/"""
     return render(request, "privacy/person_deleted.html")
 
 

@@ -18,6 +18,7 @@ urlpatterns = [
     path("privacy/request/sent/", views.request_sent, name="request_sent"),
     path("privacy/request/confirmed/", views.request_confirmed, name="request_confirmed"),
     path("privacy/request/<slug:token>/", views.request_link, name="request_link"),
+    path("privacy/deleted/", deletion_views.person_deleted, name="person_deleted"),
     path("security/", views.security, name="security"),
     path(".well-known/security.txt", views.security_txt, name="security_txt"),
     path("contact/", views.contact, name="contact"),
@@ -36,7 +37,6 @@ urlpatterns = [
     path("account/data/delete/", deletion_views.delete_span, name="delete_span"),
     path("account/data/delete-account/", deletion_views.delete_account, name="delete_account"),
     path("account/deletion/", deletion_views.delete_person, name="delete_person"),
-    path("account/deletion/done/", deletion_views.person_deleted, name="person_deleted"),
     path("account/data/deletions/", deletion_views.deletions, name="deletions"),
     path(
         "account/data/deletions/<int:number>/",

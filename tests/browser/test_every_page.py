@@ -30,6 +30,7 @@ PUBLIC = [
     "/privacy/subprocessors/",
     "/privacy/request/",
     "/privacy/request/sent/",
+    "/privacy/deleted/",
     "/contact/",
     "/security/",
     "/terms/",
@@ -43,7 +44,7 @@ SIGNED_IN = [
     "/account/audit/", "/account/projects/", "/app/prod/settings/", "/account/close/",
     "/account/security/", "/account/security/app/", "/account/security/sso/",
     "/account/data/exports/", "/account/data/retention/", "/account/data/delete/",
-    "/account/data/deletions/", "/account/deletion/", "/account/deletion/done/",
+    "/account/data/deletions/", "/account/deletion/",
 ]  # fmt: skip
 WIDTHS = [360, 390, 1440]
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]

@@ -47,7 +47,7 @@ def test_who_asks_is_gone_everywhere_at_once(bob, acme, globex):
 
     done = browser.post(PAGE, SURE, follow=True)
 
-    assert done.redirect_chain == [("/account/deletion/done/", 302)]
+    assert done.redirect_chain == [("/privacy/deleted/", 302)]
     assert "are gone from here" in done.content.decode()
     for client in (browser, elsewhere):
         assert client.get("/app/")["Location"].startswith("/login/")
