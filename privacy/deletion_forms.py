@@ -10,6 +10,7 @@ from privacy.models import Erasure
 from projects.models import Project
 
 CONFIRMATION = "delete"
+WRONG_WORD = f"Type the word “{CONFIRMATION}”."
 
 
 class ConfirmForm(forms.Form):
@@ -18,14 +19,14 @@ class ConfirmForm(forms.Form):
     confirmation = forms.CharField(
         label=f"Type “{CONFIRMATION}” to confirm",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
-        error_messages={"required": f"Type the word “{CONFIRMATION}”."},
+        error_messages={"required": WRONG_WORD},
     )
 
     def clean_confirmation(self) -> str:
         """Want the word and no other."""
         word: str = self.cleaned_data["confirmation"].strip().lower()
         if word != CONFIRMATION:
-            raise forms.ValidationError(f"Type the word “{CONFIRMATION}”.")
+            raise forms.ValidationError(WRONG_WORD)
         return word
 
 

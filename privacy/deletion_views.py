@@ -15,7 +15,13 @@ from accounts.rights import Right
 from llmcost.errors import AppError
 from privacy import erasure, people, purge, receipt_words, receipts, retention
 from privacy.deletion_api import receipt_json
-from privacy.deletion_forms import ConfirmForm, DeleteSpanForm, EraseUserForm, RetentionForm
+from privacy.deletion_forms import (
+    WRONG_WORD,
+    ConfirmForm,
+    DeleteSpanForm,
+    EraseUserForm,
+    RetentionForm,
+)
 from privacy.queries import accounts_of, erasures_of
 from projects.access import all_projects_of
 from projects.models import Project
@@ -38,7 +44,7 @@ def erase_user(request: HttpRequest) -> HttpResponse:
         form.add_error("user_id", erasure.NothingHeld.message)
         return _page(request, "erase_user", form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     if not form.is_confirmed:
-        return _page(request, "erase_user", form, calls=calls)
+        return _shown_first(request, "erase_user", form, calls)
     erasure.erase_user(
         form.chosen,
         user_id,
@@ -62,8 +68,11 @@ def delete_span(request: HttpRequest) -> HttpResponse:
         return _page(request, "delete_span", form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     everything = form.cleaned_data["everything"]
     calls = erasure.preview(form.chosen, *(() if everything else form.span))
+    if not calls and not everything:
+        form.add_error(None, "No call of this project lies in these days.")
+        return _page(request, "delete_span", form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     if not form.is_confirmed:
-        return _page(request, "delete_span", form, calls=calls)
+        return _shown_first(request, "delete_span", form, calls)
     try:
         if everything:
             erasure.erase_project(form.chosen, by=request.user)
@@ -182,6 +191,15 @@ def _page(
 ) -> HttpResponse:
     page = {"section": "Data & privacy", "form": form, "calls": calls}
     return render(request, f"privacy/{name}.html", page, status=status)
+
+
+def _shown_first(request: HttpRequest, name: str, form: Any, calls: int) -> HttpResponse:
+    """Show what would go and ask for the word; say so when another one was typed."""
+    status = HTTPStatus.OK
+    if form.cleaned_data["confirmation"]:
+        form.add_error("confirmation", WRONG_WORD)
+        status = HTTPStatus.UNPROCESSABLE_ENTITY
+    return _page(request, name, form, status=status, calls=calls)
 
 
 def _asked(request: HttpRequest) -> HttpResponse:

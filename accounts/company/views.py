@@ -32,7 +32,7 @@ def company(request: HttpRequest) -> HttpResponse:
 def close(request: HttpRequest) -> HttpResponse:
     """GET, POST /account/close/: asks for the company's name, then closes."""
     form = ClosingForm(request.POST or None, account=request.account)
-    page = {"section": "Close account", "form": form, "days": services.KEPT_AFTER_CLOSING.days}
+    page = {"section": "Data & privacy", "form": form, "days": services.KEPT_AFTER_CLOSING.days}
     if request.method == "POST" and form.is_valid():
         if services.close_account(request.account.pk, by=request.user):
             messages.success(request, "The account is closed. Its keys are refused from now on.")

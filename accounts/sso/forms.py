@@ -42,7 +42,7 @@ class SsoForm(forms.Form):
     domains = forms.CharField(
         label="E-mail domains",
         max_length=2000,
-        help_text="Parted by blanks. Owner or an admin must have a confirmed address in each.",
+        help_text="Separated by spaces. Owner or an admin must have a confirmed address in each.",
         error_messages={"required": "Enter at least one domain."},
     )
     default_role = forms.ChoiceField(

@@ -123,7 +123,9 @@ def test_an_owner_sees_how_much_and_confirms_by_a_word(firm):
     preview = firm.client.post(ERASE, form)
     assert "3 calls" in preview.content.decode()
     wrong = firm.client.post(ERASE, {**form, "confirmation": "yes"})
-    assert wrong.status_code == 200
+    assert wrong.status_code == 422
+    assert "Type the word “delete”." in wrong.content.decode()
+    assert "3 calls" in wrong.content.decode()
     with tenant(firm.account.pk):
         assert not Erasure.objects.exists()
 
@@ -159,6 +161,7 @@ def test_a_form_that_cannot_be_done_says_why(firm, form, words):
     [
         ({}, "Choose the first and the last day"),
         ({"first_day": "2026-03-02", "last_day": "2026-03-01"}, "lies before the first"),
+        ({"first_day": "2026-03-01", "last_day": "2026-03-01"}, "No call of this project lies in"),
         ({"everything": "on", "confirmation": "delete"}, "This is the only project"),
     ],
 )
@@ -236,6 +239,7 @@ def test_a_receipt_has_a_page_for_people(firm):
 
 
 def test_what_is_confirmed_is_what_was_shown(firm):
+    post(firm.key, {**CALL, "created_at": "2026-03-01T12:00:00Z"})
     form = {
         "project": firm.project.slug,
         "first_day": "2026-03-01",
