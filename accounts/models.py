@@ -246,6 +246,14 @@ class Actor(models.TextChoices):
     SYSTEM = "system", "The service"
 
 
+class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
+    """Sets of acts."""
+
+    def made_here(self) -> "AuditEventQuerySet":
+        """Acts in this installation, not those that came with an export of another one."""
+        return self.exclude(details__has_key=AuditEvent.IMPORTED)
+
+
 class AuditEvent(models.Model):
     """One act in an account, for good: the application may add rows, not change or delete them.
 
@@ -263,6 +271,11 @@ class AuditEvent(models.Model):
     )
     member_id = models.BigIntegerField(null=True, help_text="Which person it was done to.")
     details = models.JSONField(default=dict, help_text="Small facts: a role, a plan, a reason.")
+
+    objects = AuditEventQuerySet.as_manager()
+
+    # Among the details of an act that came with an export.
+    IMPORTED = "imported"
 
     class Meta:
         indexes = [  # used by the audit page, newest first

@@ -58,9 +58,10 @@ def support_end(request: HttpRequest) -> HttpResponse:
 
 
 def _page(request: HttpRequest, form: GrantForm, status: int) -> HttpResponse:
-    lines = AuditEvent.objects.filter(
+    acts = AuditEvent.objects.made_here().filter(
         account_id=request.account.pk, action__startswith="support."
-    ).order_by("-at", "-pk")[:SHOWN]
+    )
+    lines = acts.order_by("-at", "-pk")[:SHOWN]
     people = User.objects.in_bulk({line.user_id for line in lines if line.user_id})
     page = {
         "section": "Security",

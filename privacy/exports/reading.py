@@ -256,9 +256,9 @@ def _account_of(sha256: str, owner: User) -> Account | None:
     for account_id in account_ids:
         with tenant(account_id):
             # A line that came with another export tells of another account.
-            read = AuditEvent.objects.filter(
+            read = AuditEvent.objects.made_here().filter(
                 account_id=account_id, action="data.imported", subject=sha256
-            ).exclude(details__has_key="imported")
+            )
             if read.exists():
                 return Account.objects.get(pk=account_id)
     return None
@@ -323,10 +323,11 @@ def _write_trail(account: Account, export: Unpacked) -> None:
 
 def _marked(act: _Act) -> dict[str, Any]:
     """Return an act's details with its people by the numbers they had: here those are others."""
-    if "imported" in act.details:  # on its second journey
+    mark = AuditEvent.IMPORTED
+    if mark in act.details:  # on its second journey
         return dict(act.details)
-    people = {"imported_user": act.user_id, "imported_member": act.member_id}
-    return act.details | {"imported": True} | {name: who for name, who in people.items() if who}
+    people = {f"{mark}_user": act.user_id, f"{mark}_member": act.member_id}
+    return act.details | {mark: True} | {name: who for name, who in people.items() if who}
 
 
 def _batches(rows: Iterator[Any]) -> Iterator[list[Any]]:

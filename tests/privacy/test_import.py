@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from accounts.models import AuditEvent, Invitation, Membership, Role, User
+from accounts import audit
+from accounts.models import Actor, AuditEvent, Invitation, Membership, Role, User
 from events.rollups.fold import fold
 from llmcost import clock
 from llmcost.models import OutgoingMail
@@ -23,7 +25,7 @@ from privacy.retention import set_retention
 from projects.models import ApiKey, Project, Scope
 from projects.services import archive_project, issue_key, open_project
 from tests.calls import CALL
-from tests.conftest import open_company
+from tests.conftest import open_company, sign_in
 from tests.privacy.elsewhere import contents, export_of, installation, key_of, read, somebody
 from tests.privacy.test_erasure import log, post, usage  # noqa: F401 - fixture
 from tests.strategies import MOMENTS, NAMES, calls
@@ -330,6 +332,35 @@ def test_people_of_the_other_installation_are_nobody_here(busy, elsewhere):
             assert came.count() >= 6
             assert not came.exclude(user_id=None, member_id=None).exists()
             assert came.filter(details__imported_user=busy.owner.pk).exists()
+
+
+def test_what_their_support_did_is_not_told_of_ours(busy):
+    with tenant(busy.account.pk):
+        audit.record(busy.account.pk, "support.looked", by=None, actor=Actor.SUPPORT)
+    path = export_of(busy.account, busy.owner)
+
+    back = read(path, "support@firm.example")
+
+    for client, is_told in ((busy.client, True), (sign_in(back.owner), False)):
+        page = client.get("/account/security/support/").content.decode()
+        assert ("Looked at a page" in page) is is_told
+
+
+def test_a_database_that_goes_away_is_said_and_nothing_is_left(busy, elsewhere, monkeypatch):
+    path = export_of(busy.account, busy.owner)
+
+    def kill(_command, what, _done, _whole):
+        if what == "Reading calls in":
+            connection.connection.close()
+
+    with elsewhere():
+        with monkeypatch.context() as patched:
+            patched.setattr(import_account.Command, "_tell", kill)
+            with pytest.raises(CommandError, match="The database has ended the reading"):
+                read(path, "lost@owner.example")
+        connection.close()
+
+        assert "6 calls read in" in read(path, "lost@owner.example").said
 
 
 def test_nobody_who_is_not_there_becomes_an_owner(firm):

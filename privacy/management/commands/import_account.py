@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
 
 from accounts.models import User
 from privacy.exports.portability import CALLS, DECISIONS
@@ -46,6 +47,10 @@ class Command(BaseCommand):
             )
         except ImportRefused as error:
             raise CommandError(f"{error} Nothing was written.") from error
+        except DatabaseError as error:
+            raise CommandError(
+                "The database has ended the reading, and nothing of it is left: run it again."
+            ) from error
         for line in _report(reading):
             self.stdout.write(_CONTROL.sub("?", line))
 
