@@ -60,6 +60,7 @@ class Retention(StrEnum):
     MINUTES = "minutes"
     DAY = "a day"
     SIXTY_DAYS = "60 days"
+    THREE_YEARS = "three years"
     TWO_YEARS = "two years after the last message"
     INVITATION = "until a week after the link has ended"
     STAFF_REASON = "a year, at most until the account is deleted"
@@ -75,6 +76,7 @@ class Recipient(StrEnum):
     HOSTING = "hosting"
     MAIL = "e-mail delivery"
     STRIPE = "Stripe"
+    ANALYTICS = "web analytics"
 
 
 # Whatever is in a column is held by the database and passes through the machines of the service.

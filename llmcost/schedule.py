@@ -45,6 +45,7 @@ EVERY: Mapping[str, int] = {
     "llmcost.tasks.forget_ticks": 3_600,
     "llmcost.tasks.send_mails": 10,
     "privacy.tasks.erase_due": 10,
+    "privacy.tasks.forget_consents": 86_400,
     "privacy.tasks.export_due": 10,
     "privacy.tasks.delete_old": 60,
     "privacy.tasks.shred_strays": 86_400,

@@ -242,8 +242,9 @@ ACCOUNT_CHANGE_EMAIL = True  # one address a person; the old one holds until the
 # How long after signing in, or proving it again, somebody may do dangerous things.
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "http" if PUBLIC_URL.startswith("http://") else "https"
-# Letters and requests to us: of one address of the network, of one e-mail address.
-ACCOUNT_RATE_LIMITS = {"write_to_us": "10/m/ip,10/h/key"}
+# Letters and requests to us: of one address of the network, of one e-mail address; choices about
+# cookies.
+ACCOUNT_RATE_LIMITS = {"write_to_us": "10/m/ip,10/h/key", "choose_cookies": "30/m/ip"}
 # How many proxies stand before us. With too few, everybody shares one address's rate limit;
 # with too many, anybody can invent an address.
 ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", 0)
@@ -444,6 +445,15 @@ LEAK_REPORT_KEYS = env.json("LEAK_REPORT_KEYS", {"public_keys": []})
 # --- Our own analytics -----------------------------------------------------------------------
 # How often a web process writes down the page views that it has counted; 0: it never does.
 COUNT_USE_EVERY_SECONDS = env.int("COUNT_USE_EVERY_SECONDS", 60)
+
+# --- Analytics of somebody else --------------------------------------------------------------
+# A provider's script that sets cookies, on pages that are only read and after consent alone. The
+# policy in force must name the provider, or no process starts (privacy/consent.py).
+ANALYTICS_SCRIPT = env.str("ANALYTICS_SCRIPT", "")
+ANALYTICS_NAME = env.str("ANALYTICS_NAME", "")
+CONSENT_COOKIE_NAME = "__Host-consent" if _TLS else "consent"
+if ANALYTICS_SCRIPT:
+    MIDDLEWARE.append("privacy.consent.ConsentMiddleware")
 
 # --- Background work -------------------------------------------------------------------------
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", "")

@@ -20,7 +20,7 @@ class PrivacyConfig(AppConfig):
         )
         from events.ingest import erased_users  # noqa: PLC0415 - likewise
         from llmcost.web.health import add_check, add_report, add_warning  # noqa: PLC0415 - likewise
-        from privacy import report  # noqa: PLC0415 - likewise
+        from privacy import consent, report  # noqa: PLC0415 - likewise
         from privacy.policy.acceptance import record_acceptance  # noqa: PLC0415 - likewise
         from privacy.signals import erasing  # noqa: PLC0415 - likewise
 
@@ -34,6 +34,7 @@ class PrivacyConfig(AppConfig):
         add_check("erasures", _erasures)
         add_report("privacy", report.states)
         add_warning("clock", _clock)
+        consent.refuse_if_missing()
 
 
 def _plan_purge(account: Any, user: Any, **_signal: Any) -> None:

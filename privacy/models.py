@@ -267,6 +267,28 @@ class VisitorMark(models.Model):
         constraints = [models.UniqueConstraint(name="visitormark_once", fields=["day", "mark"])]
 
 
+class Consent(models.Model):
+    """A choice about analytics that set cookies: when, what, and which version of the policy asked.
+
+    The reference is random and stands in the visitor's cookie; there is no address, no browser and
+    no person in it.
+    """
+
+    reference = models.UUIDField()
+    at = models.DateTimeField(db_default=Now())
+    is_accepted = models.BooleanField()
+    version = models.CharField(max_length=20)
+
+    class Meta:
+        indexes = [
+            models.Index(name="consent_of_reference", fields=["reference"]),  # to show a choice
+            models.Index(name="consent_by_time", fields=["at"]),  # used to delete the old
+        ]
+
+    def __str__(self) -> str:
+        return str(self.reference)
+
+
 class Registration(models.Model):
     """An installation that a company runs for itself and has told us of: e-mail and plan, no more.
 

@@ -125,6 +125,16 @@ INVENTORY: Inventory = {
             Retention.DAY,
         ),
     ),
+    "privacy_consent": columns(
+        "id reference at is_accepted version",
+        Declared(
+            Category.ACTIVITY,
+            Subject.VISITOR,
+            "proof of what was chosen about cookies of analytics, under a random number",
+            Basis.LEGAL_DUTY,
+            Retention.THREE_YEARS,
+        ),
+    ),
     "privacy_erasure": {
         **columns(
             """id public_id account_id project_id scope mode start end user_ref refuse_later

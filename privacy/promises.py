@@ -13,6 +13,7 @@ from llmcost import clock
 from llmcost.models import DueWork
 from llmcost.up import backups
 from llmcost.up.backups import made_at
+from privacy import consent
 from privacy.correspondence.services import KEPT
 from privacy.erasure import ERASE
 from privacy.inventory.registry import declared_columns
@@ -147,6 +148,15 @@ def encrypted() -> Outcome:
     [[database]] = _rows(TLS)
     said = {True: "encrypted or local", False: "in the open"}
     return Outcome(https and database, f"pages {said[https]}, database {said[database]}")
+
+
+@promise(14, "no analytics ask or load that the policy in force does not name")
+def analytics_announced() -> Outcome:
+    if not settings.ANALYTICS_SCRIPT:
+        return Outcome(holds=True, detail="nobody's are configured")
+    version = consent.asking_version()
+    named = f"named by version {version}" if version else "not named: nothing is asked or loaded"
+    return Outcome(version is not None, f"{settings.ANALYTICS_NAME}: {named}")
 
 
 @promise(15, "requests are answered in time")

@@ -6,7 +6,7 @@ from contextlib import suppress
 from celery import shared_task
 
 from llmcost import clock
-from privacy import erasure, purge, retention
+from privacy import consent, erasure, purge, retention
 from privacy.analytics import counter
 from privacy.correspondence import services as correspondence
 from privacy.exports import services as exports
@@ -52,6 +52,14 @@ def forget_letters() -> None:
 def forget_visitors() -> None:
     """Close the days that are over, also when no page was viewed since."""
     counter.close_days(clock.now().date())
+
+
+@shared_task(name="privacy.tasks.forget_consents")
+def forget_consents() -> None:
+    """Delete the records of choices that prove nothing any more."""
+    with suppress(ClockHasJumped):
+        trusted_now()
+        consent.forget_old()
 
 
 @shared_task(name="privacy.tasks.erase_due")

@@ -14,6 +14,7 @@ urlpatterns = [
         "privacy/history/<slug:version>/", views.version, {"kind": "privacy"}, name="policy_version"
     ),
     path("privacy/subprocessors/", views.subprocessors, name="subprocessors"),
+    path("privacy/cookies/", views.cookie_choices, name="cookies"),
     path("privacy/request/", views.data_request, name="request"),
     path("privacy/request/sent/", views.request_sent, name="request_sent"),
     path("privacy/request/confirmed/", views.request_confirmed, name="request_confirmed"),

@@ -9,6 +9,8 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -17,6 +19,7 @@ from accounts.errors import TooManyAttempts
 from accounts.rights import Right
 from llmcost import clock
 from llmcost.errors import NotFound, page_answer
+from privacy import consent
 from privacy.correspondence import services as letters
 from privacy.errors import LinkInvalid
 from privacy.forms import ContactForm, MemberRequestForm, OpenForm, RequestForm
@@ -83,6 +86,30 @@ def subprocessors(request: HttpRequest) -> HttpResponse:
         "processors": [(one, held_by(one.recipient)) for one in processors()],
     }
     return render(request, "privacy/subprocessors.html", page)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+def cookie_choices(request: HttpRequest) -> HttpResponse:
+    """GET, POST /privacy/cookies/: what was chosen about analytics, and choose anew at any time."""
+    if consent.asking_version() is None:
+        raise NotFound
+    if request.method != "POST":
+        page = {
+            "choice": consent.choice_of(request),
+            "objects": consent.objects(request),
+            "provider": settings.ANALYTICS_NAME,
+            "valid_days": consent.VALID.days,
+        }
+        return render(request, "privacy/cookies.html", page)
+    if not ratelimit.consume(request, action="choose_cookies"):
+        return page_answer(request, TooManyAttempts())
+    back = request.POST.get("next", "")
+    is_ours = back.startswith("/") and url_has_allowed_host_and_scheme(back, allowed_hosts=None)
+    response = redirect(back if is_ours else reverse("privacy:cookies"))
+    # Whatever is not the word is no consent.
+    consent.choose(request, response, accepts=request.POST.get("choice") == "accept")
+    return response
 
 
 @require_safe

@@ -78,6 +78,8 @@ class Document:
     summary: str
     parts: tuple[Part, ...]
     sha256: str
+    # Whose analytics set cookies, once a visitor accepts; '' where nobody's do.
+    analytics: str = ""
 
     @property
     def tables(self) -> dict[str, Rows]:
@@ -120,6 +122,7 @@ def read(file: Path) -> Document:
         summary=facts["summary"],
         parts=tuple(_part(part, made) for part in body.strip().removeprefix("## ").split("\n## ")),
         sha256=_sha256(text, tables),
+        analytics=facts.get("analytics", ""),
     )
 
 

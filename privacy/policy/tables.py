@@ -15,6 +15,8 @@ from privacy.policy.subprocessors import processors
 
 Rows = list[list[str]]
 EVENT = "events_event"
+# Filled only where somebody's analytics ask for consent, which a version of the policy says first.
+CONSENT = "privacy_consent"
 # Promised by name; what a call carries besides are counts of the same kind.
 NINE = (
     *("model", "input_tokens", "output_tokens", "cost_usd", "latency_ms", "feature"),
@@ -37,8 +39,12 @@ class Holding:
 
 def holdings() -> list[Holding]:
     """Return everything that is stored about somebody, most of it first."""
+    from privacy.policy.documents import versions  # noqa: PLC0415 - which shows these tables
+
     groups: dict[tuple[object, ...], list[tuple[str, Declared]]] = {}
     for table, columns in inventory().items():
+        if table == CONSENT and not versions("privacy")[0].analytics:
+            continue
         for name, one in columns.items():
             if one.subject is Subject.NOBODY:
                 continue

@@ -34,6 +34,7 @@ GLOBAL_TABLES = {
     "llmcost_heartbeat": "health",
     "llmcost_outgoingmail": "mails on their way out, read by the worker alone",
     "llmcost_scheduletick": "scheduler",
+    "privacy_consent": "choices of visitors about cookies, under random numbers",
     "privacy_dailysalt": "our own analytics, about nobody",
     "privacy_usecount": "our own analytics, about nobody",
     "privacy_visitorcount": "our own analytics, about nobody",

@@ -71,6 +71,21 @@ def test_no_process_starts_without_it(place):
     assert done.stderr.count("\n") == 2
 
 
+def test_no_process_starts_with_analytics_that_the_policy_does_not_name(place):
+    done = manage(
+        place,
+        "check",
+        ANALYTICS_SCRIPT="https://stats.example.org/script.js",
+        ANALYTICS_NAME="Stats",
+    )
+
+    assert done.returncode == os.EX_CONFIG
+    assert [line.split()[0] for line in done.stderr.splitlines()] == [
+        "The",
+        "privacy/policy/subprocessors.toml",
+    ]
+
+
 @pytest.mark.parametrize("role", ["app", "worker"])
 def test_a_public_installation_passes_djangos_check_of_a_deployment(place, role):
     done = manage(
