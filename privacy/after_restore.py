@@ -15,7 +15,7 @@ from events.sql import statement
 from llmcost import clock
 from llmcost.models import DueWork
 from llmcost.tenancy.context import tenant
-from privacy import erasure, purge, receipts, tombstones
+from privacy import erasure, people, purge, receipts, tombstones
 from privacy.models import Erasure
 from privacy.tombstones import TombstoneLine
 from projects.models import ApiKey, Project
@@ -32,7 +32,10 @@ def replay() -> Iterator[tuple[TombstoneLine, bool]]:
     }
     for line in missing:
         account = accounts.get(line.account)
-        found = account is not None and _erase_again(line, account)
+        if line.scope == "person":
+            found = people.forget_again(line.user)
+        else:
+            found = account is not None and _erase_again(line, account)
         if line.scope == "account":
             accounts.pop(line.account, None)
         tombstones.mark_applied(line.id)

@@ -13,11 +13,16 @@ from accounts.team.members import leave
 from llmcost import clock
 from llmcost.errors import NotFound
 from llmcost.tenancy.context import signed_in, tenant
+from privacy import receipts, tombstones
 from privacy.correspondence import services as letters
 from privacy.errors import WrongState
 from privacy.models import DataRequest, Kind
 from privacy.plan import tables
 from privacy.requests import services as requests
+from privacy.tombstones import TombstoneLine
+
+# How the addresses end that stand in the place of those who were forgotten.
+NOBODY = "@deleted.invalid"
 
 
 @transaction.atomic
@@ -40,11 +45,7 @@ def forget_on_request(user: User) -> None:
     """
     if user.is_staff:
         raise NotFound("An address of our staff is deleted by whoever employs it.")
-    with signed_in(user.pk):
-        accounts = list(
-            Membership.objects.filter(user_id=user.pk).values_list("account_id", flat=True)
-        )
-    for account_id in accounts:
+    for account_id in _accounts_of(user):
         with tenant(account_id):
             leave(account_id, user=user)
     forget(user)
@@ -70,12 +71,46 @@ def forget(user: User) -> None:
             rows.update(**{relation.field.name: None})
     user.groups.clear()
     user.user_permissions.clear()
-    user.name, user.email = "", f"{secrets.token_hex(16)}@deleted.invalid"
+    user.name, user.email = "", f"{secrets.token_hex(16)}{NOBODY}"
     user.set_unusable_password()
     user.is_active = False
     user.last_login = user.accepted_policy_at = None
     user.accepted_policy_version = user.accepted_terms_version = ""
     user.save()
+    _bury(user)
+
+
+@transaction.atomic
+def forget_again(reference: str) -> bool:
+    """Forget whom a restored backup brought back; say whether there was such a person.
+
+    They leave every account, whatever they were there when the backup was made.
+    """
+    for user in User.objects.exclude(email__endswith=NOBODY).iterator():
+        if _reference(user) == reference:
+            _take_out(user)
+            forget(user)
+            return True
+    return False
+
+
+def _bury(user: User) -> None:
+    """Remember outside the database that this person is forgotten: last, when all else worked."""
+    reference = _reference(user)
+    line = TombstoneLine(
+        id=receipts.reference("forgotten", reference),
+        scope="person",
+        at=clock.now().isoformat(),
+        account="",
+        user=reference,
+    )
+    tombstones.bury(line)
+    tombstones.mark_applied(line.id)
+
+
+def _reference(user: User) -> str:
+    # The number alone would not do: after a restore it may be given to somebody else.
+    return receipts.reference("person", user.pk, user.joined_at.isoformat())
 
 
 @transaction.atomic
@@ -90,15 +125,20 @@ def delete_child(request: DataRequest, email: str, *, by: User) -> None:
     user = User.objects.filter(email=email.strip().lower()).first()
     if user is None or user.is_staff:
         raise NotFound("Nobody has an account with this address.")
-    with signed_in(user.pk):
-        accounts = list(
-            Membership.objects.filter(user_id=user.pk).values_list("account_id", flat=True)
-        )
-    for account_id in accounts:
-        with tenant(account_id):
-            _leave(account_id, user)
+    _take_out(user)
     forget(user)
     requests.note_deletion(request, by=by)
+
+
+def _accounts_of(user: User) -> list[int]:
+    with signed_in(user.pk):
+        return list(Membership.objects.filter(user_id=user.pk).values_list("account_id", flat=True))
+
+
+def _take_out(user: User) -> None:
+    for account_id in _accounts_of(user):
+        with tenant(account_id):
+            _leave(account_id, user)
 
 
 def _leave(account_id: int, user: User) -> None:

@@ -24,7 +24,7 @@ LONGEST_LINE = 4_096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TombstoneLine:
-    """One line of the file. `scope` is account, project, span or user."""
+    """One line of the file. `scope` is account, project, span, user (an end user) or person."""
 
     id: str
     scope: str

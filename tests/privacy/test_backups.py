@@ -1,17 +1,19 @@
 """Backups come back whole, and what was erased after them does not."""
 
 import json
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connections
 from django.test import Client
 
-from accounts.models import Account
+from accounts.models import Account, Membership, Role, User
 from llmcost import clock
 from llmcost.tenancy.context import tenant
 from llmcost.up import backups
-from privacy import erasure, purge, receipts, tombstones
+from privacy import erasure, people, purge, receipts, tombstones
 from tests.calls import CALL, stored
 from tests.conftest import open_company
 from tests.privacy.test_erasure import ask, everything, log, post, usage  # noqa: F401 - fixture
@@ -36,6 +38,10 @@ def back_up() -> None:
 def restore(folder) -> None:
     connections.close_all()
     call_command("restore", str(backups.backups(folder)[-1]), "--yes")
+
+
+def settings_log() -> str:
+    return Path(settings.ERASURE_LOG).read_text()
 
 
 def readiness() -> dict[str, str]:
@@ -75,7 +81,7 @@ def test_what_was_erased_after_a_backup_does_not_come_back(firm, folder, databas
     assert readiness()["erasures"] == "restored: run manage.py after_restore"
     assert Client().get("/readyz").status_code == 503
     call_command("after_restore")
-    assert "3 deletions are newer than this database; 3 of them" in capsys.readouterr().out
+    assert "4 deletions are newer than this database; 3 of them" in capsys.readouterr().out
     assert "CANARY" not in everything(database_name)
     assert "canary.example" not in everything(database_name)
     assert readiness()["erasures"] == "ok"
@@ -121,6 +127,28 @@ def test_a_replay_that_dies_goes_on(firm, folder, monkeypatch, database_name):
 
     assert not tombstones.is_behind()
     assert "CANARY" not in everything(database_name)
+
+
+def test_who_was_forgotten_after_a_backup_does_not_come_back(firm, folder, database_name):
+    gone = User.objects.create_user("CANARY@example.com", "correct horse battery", name="CANARY")
+    with tenant(firm.account.pk):
+        Membership.objects.create(account=firm.account, user=gone, role=Role.MEMBER)
+    back_up()
+    with tenant(firm.account.pk):
+        Membership.objects.filter(user=gone).update(role=Role.ADMIN)  # whatever it was later
+    people.forget_on_request(gone)
+    assert "CANARY" not in settings_log()
+    restore(folder)
+    assert "CANARY" in everything(database_name)
+    assert readiness()["erasures"] == "restored: run manage.py after_restore"
+
+    call_command("after_restore")
+    call_command("after_restore")
+
+    assert readiness()["erasures"] == "ok"
+    assert "CANARY" not in everything(database_name)
+    with tenant(firm.account.pk):
+        assert Membership.objects.get(account_id=firm.account.pk).user_id == firm.owner.pk
 
 
 def test_a_dump_that_is_broken_changes_nothing(firm, folder, tmp_path):
