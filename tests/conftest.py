@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
-import psycopg
 import pytest
 from django.conf import settings
 from django.db import connections
@@ -123,26 +122,13 @@ def _statements(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
-# Rows that migrations made; the application has no way to make them again.
-MADE_BY_MIGRATIONS = (
-    *("django_migrations", "django_content_type", "auth_permission"),
-    *("auth_group", "billing_stripe_kept"),
-)
-
-
 @pytest.fixture
 def committed(django_db_setup: None, django_db_blocker: Any, database_name: str) -> Iterator[None]:
-    """Real transactions, for what happens between connections; emptied afterwards as the owner."""
+    """Real transactions, for what happens between connections; emptied afterwards."""
     with django_db_blocker.unblock():
         yield
         connections.close_all()
-    with psycopg.connect(database.admin_dsn(database_name), autocommit=True) as connection:
-        tables = connection.execute(
-            "SELECT string_agg(format('%%I.%%I', schemaname, tablename), ', ') FROM pg_tables "
-            "WHERE schemaname = 'public' AND tablename <> ALL(%s)",
-            [[*MADE_BY_MIGRATIONS]],
-        ).fetchone()[0]
-        connection.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
+    database.empty(database_name)
 
 
 def sign_in(user: Any) -> Client:
