@@ -50,7 +50,7 @@ Progress = Callable[[str, int, int], None]
 # PostgreSQL holds every character but this one.
 _STORED = r"^[^\x00]*\Z"
 _Text = Annotated[str, Meta(max_length=200, pattern=_STORED)]
-_Fact = Annotated[str, Meta(pattern=_STORED)] | int | float | bool | None
+_Word = Annotated[str, Meta(pattern=_STORED)]
 
 
 class _Row(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -92,7 +92,7 @@ class _Act(_Row, kw_only=True):
     action: Annotated[str, Meta(max_length=60, pattern=r"^[a-z0-9_]+\.[a-z0-9_]+\Z")]
     subject: _Text
     member_id: int | None
-    details: dict[_Text, _Fact | list[_Fact]]
+    details: dict[_Text, _Word | int | float | bool | list[_Word] | None]
 
     def __post_init__(self) -> None:
         if not EARLIEST <= self.at <= clock.now():

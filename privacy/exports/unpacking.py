@@ -24,8 +24,8 @@ MANIFEST = "manifest.json"
 MOST_MANIFEST_BYTES = 32 << 20
 # A call of ours is packed to a twentieth, one with three labels that repeat to a fiftieth.
 MOST_RATIO, RATIO_COUNTS_FROM = 200, 10 << 20
-# The longest line is an audit event or a call with five long texts, some kilobytes.
-MOST_LINE_BYTES = 64 << 10
+# A call with five long texts has some kilobytes; a reason that somebody wrote may have more.
+MOST_LINE_BYTES = 1 << 20
 CHUNK = 256 << 10
 _ENCRYPTED = 1
 _SAFE = r"[\w.=/-]{1,120}"

@@ -332,6 +332,9 @@ def test_people_of_the_other_installation_are_nobody_here(busy, elsewhere):
             assert came.count() >= 6
             assert not came.exclude(user_id=None, member_id=None).exists()
             assert came.filter(details__imported_user=busy.owner.pk).exists()
+        page = sign_in(there.owner).get("/account/audit/").content.decode()
+        assert "Created a project" in page
+        assert f"imported user</span> <bdi>{busy.owner.pk}<" in page
 
 
 def test_what_their_support_did_is_not_told_of_ours(busy):
