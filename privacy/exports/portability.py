@@ -29,7 +29,6 @@ def _left(why: str) -> Decision:
 
 
 CALLS, RATES = "calls", "rates"
-_THEIR_STAFF = "it is about the staff of the installation that it comes from"
 _PAYMENT = "payment belongs to whoever was paid"
 _SSO = (
     "the provider knows the address of the other installation, and its secret is in no export: set"
@@ -55,8 +54,7 @@ DECISIONS: Mapping[str, Decision] = {
     "accounts_invitation": _left("its link leads to the other installation: invite again"),
     "accounts_ssoconnection": _left(_SSO),
     "accounts_ssodomain": _left(_SSO),
-    "accounts_staffact": _left(_THEIR_STAFF),
-    "accounts_supportgrant": _left(_THEIR_STAFF),
+    "accounts_supportgrant": _left("it was given to the staff of the other installation"),
     "projects_apikey": _left(
         "the hash of a key is made with a secret of its installation, so that no key can move: make"
         " new ones"
