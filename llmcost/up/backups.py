@@ -129,7 +129,8 @@ def _rename(name: str, to: str) -> sql.Composed:
 
 
 def _restore_into(path: Path, database: str) -> None:
-    _run("pg_restore", "--exit-on-error", f"--dbname={_dsn(database)}", str(path))
+    # One transaction: nothing half done, and one wait for the disk instead of one a statement.
+    _run("pg_restore", "--single-transaction", f"--dbname={_dsn(database)}", str(path))
 
 
 def _count(database: str) -> int:

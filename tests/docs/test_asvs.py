@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -21,6 +22,7 @@ def requirements() -> list[str]:
     return [one.strip() for ids, *_ in ROWS for one in ids.split(",")]
 
 
+@cache
 def functions_of(path: str) -> set[str]:
     file = ROOT / path
     tree = ast.parse(file.read_text()) if file.exists() else ast.Module(body=[], type_ignores=[])
