@@ -26,14 +26,14 @@ NOBODY = "@deleted.invalid"
 
 
 @transaction.atomic
-def forget_if_alone(user: User) -> bool:
+def forget_if_alone(user: User, *, is_again: bool = False) -> bool:
     """Forget a person who belongs to no account any more; say whether that was so."""
     if user.is_staff:
         return False
     with signed_in(user.pk):
         if Membership.objects.filter(user_id=user.pk).exists():
             return False
-    forget(user)
+    forget(user, is_again=is_again)
     return True
 
 
@@ -52,8 +52,10 @@ def forget_on_request(user: User) -> None:
 
 
 @transaction.atomic
-def forget(user: User) -> None:
+def forget(user: User, *, is_again: bool = False) -> None:
     """Delete what belongs to a person alone: addresses, second factors, sessions, letters.
+
+    `is_again` after a restore, where the tombstone is there already.
 
     The row itself is emptied and stays: rows of companies that the person has left, which nobody
     can see from here, may still refer to its number, and a number is nobody.
@@ -77,7 +79,8 @@ def forget(user: User) -> None:
     user.last_login = user.accepted_policy_at = None
     user.accepted_policy_version = user.accepted_terms_version = ""
     user.save()
-    _bury(user)
+    if not is_again:
+        _bury(user)
 
 
 @transaction.atomic
@@ -89,7 +92,7 @@ def forget_again(reference: str) -> bool:
     for user in User.objects.exclude(email__endswith=NOBODY).iterator():
         if _reference(user) == reference:
             _take_out(user)
-            forget(user)
+            forget(user, is_again=True)
             return True
     return False
 

@@ -148,7 +148,7 @@ def purge(account_id: int, *, is_again: bool = False) -> None:
     order = tables()
     erasing.send(Purge, account_id=account_id)
     _part_with_others(planned)
-    _part_with_people(account_id)
+    _part_with_people(account_id, is_again=is_again)
     for table in order:
         if not table.is_kept:
             _empty(account_id, table)
@@ -207,7 +207,7 @@ def _part_with_others(planned: Purge) -> None:
             _count(planned.account_id, SocialAccount._meta.db_table, logins)
 
 
-def _part_with_people(account_id: int) -> None:
+def _part_with_people(account_id: int, *, is_again: bool) -> None:
     """Delete the memberships one by one, and with each the person who has no other."""
     while True:
         with tenant(account_id):
@@ -218,7 +218,7 @@ def _part_with_people(account_id: int) -> None:
                 return
             membership.delete()
             _count(account_id, "accounts_membership", 1)
-            if forget_if_alone(membership.user):
+            if forget_if_alone(membership.user, is_again=is_again):
                 _count(account_id, "accounts_user", 1)
 
 
