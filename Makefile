@@ -2,7 +2,7 @@
 # the PATH; an install happens when a lock file differs from what was installed last.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test lint format bench lock runtime development
+.PHONY: help up down test lint format bench bench-privacy lock runtime development
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -16,7 +16,7 @@ PYTHONS := python3.14 python3.13 python3.12 python3.11 python3 python
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
 help: ## show these lines
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 up: runtime ## start everything and print the address; Ctrl-C stops it
 	@exec $(PYTHON) -m llmcost.up
@@ -41,6 +41,9 @@ format: development ## let ruff put the code in order
 
 bench: development ## measure ingest against this machine's limits
 	$(PYTHON) bench/ingest.py
+
+bench-privacy: development ## measure export, erasures and purge; CALLS=1_000_000 for fewer
+	$(PYTHON) bench/privacy.py $(CALLS)
 
 lock: development ## renew requirements.txt, requirements/local.txt and dev.txt from the .in files
 	$(PIP) install --quiet uv
