@@ -44,6 +44,7 @@ EVERY: Mapping[str, int] = {
     "llmcost.tasks.beat": 10,
     "llmcost.tasks.forget_ticks": 3_600,
     "llmcost.tasks.send_mails": 10,
+    "llmcost.tasks.sweep": 30,
     "privacy.tasks.erase_due": 10,
     "privacy.tasks.forget_consents": 86_400,
     "privacy.tasks.export_due": 10,

@@ -7,7 +7,7 @@ from celery import shared_task
 from celery.signals import worker_ready
 from django.db import connection
 
-from llmcost import clock, outbox
+from llmcost import clock, outbox, upkeep
 from llmcost.models import OutgoingMail
 
 # Longer than any cause of a mail lasts (a billing period and its days of grace).
@@ -42,6 +42,12 @@ def send_mails() -> None:
 def forget_mails() -> None:
     """Delete the marks of mails that were sent: their causes do not come again."""
     OutgoingMail.objects.filter(sent_at__lt=clock.now() - KEEP_MARKS).delete()
+
+
+@shared_task(name="llmcost.tasks.sweep")
+def sweep() -> None:
+    """Give back what deleted rows have left behind, if somebody has asked."""
+    upkeep.sweep_if_asked()
 
 
 @worker_ready.connect

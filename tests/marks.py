@@ -7,11 +7,12 @@ MARK = "PROMPTMARKq7Zx"
 
 def found_in(place: Path) -> list[Path]:
     """Return the files below a directory that hold the mark: tables, write-ahead log, logs, mails."""
-    return [path for path in place.rglob("*") if path.is_file() and _holds(path)]
+    return [path for path in place.rglob("*") if path.is_file() and holds(path)]
 
 
-def _holds(path: Path) -> bool:
-    mark, before = MARK.encode(), b""
+def holds(path: Path, text: str = MARK) -> bool:
+    """Say whether a file holds a text."""
+    mark, before = text.encode(), b""
     try:
         with path.open("rb") as file:
             while chunk := file.read(1 << 22):

@@ -1,7 +1,8 @@
 """What each database role may touch, applied after every migration and checked by tests.
 
 The application role may read and write rows of tables, never of partitions: a granted partition
-would ignore its parent's row security. The worker inherits its grants. Nobody but the owner may
+would ignore its parent's row security. The worker inherits its grants; it may also vacuum every
+table and partition (PostgreSQL 17 and newer), which shows it nothing. Nobody but the owner may
 truncate, reference or trigger.
 """
 
@@ -9,7 +10,7 @@ from typing import Any
 
 from django.db import connections
 
-from llmcost.tenancy.roles import APP, STAFF, WORKER
+from llmcost.tenancy.roles import APP, MAINTAIN_FROM, STAFF, WORKER
 
 # Tables that the application reads and does not write.
 READ_ONLY = {
@@ -94,8 +95,18 @@ def apply(using: str = "default", **_signal: Any) -> None:
         if not tables:
             return
         cursor.execute(f"GRANT USAGE ON SCHEMA public TO {APP}, {WORKER}, {STAFF}")
+        cursor.execute(
+            "SELECT current_setting('server_version_num')::integer >= %s", [MAINTAIN_FROM]
+        )
+        [may_maintain] = cursor.fetchone()
+        if may_maintain:  # also the partitions that are made later
+            cursor.execute(
+                f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT MAINTAIN ON TABLES TO {WORKER}"
+            )
         for table, is_partition in tables:
             cursor.execute(f'REVOKE ALL ON "{table}" FROM PUBLIC, {APP}, {WORKER}, {STAFF}')
+            if may_maintain:
+                cursor.execute(f'GRANT MAINTAIN ON "{table}" TO {WORKER}')
             if is_partition:
                 continue
             hidden = table.startswith(WORKER_ONLY)

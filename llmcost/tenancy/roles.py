@@ -26,6 +26,8 @@ STAFF, BROKER = "llmcost_staff", "llmcost_broker"
 DATABASE = "llmcost"
 # Below it a view cannot run with its caller's rights (security_invoker).
 MINIMUM_VERSION = 15_00_00
+# From it on a table may be vacuumed by who does not own it.
+MAINTAIN_FROM = 17_00_00
 CONNECT_SECONDS = 10
 # A web request must not hold the database; a task has as long as `llmcost.celery` gives it.
 APP_SETTINGS = {

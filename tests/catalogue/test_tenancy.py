@@ -91,6 +91,7 @@ def test_the_checks_know_every_tenant_table(catalogue):
     "mutation",
     [
         "GRANT SELECT ON events_event_timeless TO llmcost_app",
+        "GRANT MAINTAIN ON events_event TO llmcost_app",
         "ALTER TABLE events_event_timeless DISABLE ROW LEVEL SECURITY",
         "CREATE TABLE events_note (account_id bigint)",
         "CREATE TABLE stray (id bigint)",
