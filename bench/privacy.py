@@ -15,6 +15,7 @@ import threading
 import time
 import urllib.request
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
@@ -126,8 +128,8 @@ class Bench:
         lost = 0
         with self._ingest(self.neighbour.main[1]) as before, self._ingest_during() as during:
             _forget_peak(self._worker())
-            began = time.monotonic()
             self._site(f"export({self.firm.account}, {self.firm.owner})")
+            began, cpu_before = time.monotonic(), self.group.cpu_seconds()
             peaks, steps, written, is_killed, stood_still, seen_at = [], 0, 0, False, 0.0, began
             while True:
                 [state, now, bytes_] = self._one(
@@ -148,12 +150,14 @@ class Bench:
                     sys.exit("The export did not end.")
                 time.sleep(0.25)
             seconds = time.monotonic() - began
+            cpu = self.group.cpu_seconds() - cpu_before
             peaks.append(_memory(self._worker(), "VmHWM"))
         print(
             f"\nExport: {written:,} calls in {seconds:.0f} s ({written / seconds:,.0f}/s), "
             f"{bytes_ / 1e6:,.0f} MB ({bytes_ / 1e6 / seconds:.1f} MB/s), state {state}; the "
             f"worker was killed once, {lost:,} calls had to be written again. Progress moved "
-            f"{steps:,} times and stood still for at most {stood_still:.1f} s.\n"
+            f"{steps:,} times and stood still for at most {stood_still:.1f} s. Processor, ingest "
+            f"included and the killed worker's share missing: {_listed(cpu)}.\n"
             f"  Worker: idle {idle / 1e6:.0f} MB, peaks "
             f"{', '.join(f'{peak / 1e6:.0f}' for peak in peaks)} MB of {WORKER_BYTES / 1e6:.0f}.\n"
             f"  Limits: COPY of the same rows {limit:.1f} s ({size / 1e6 / limit:.0f} MB/s of "
@@ -231,17 +235,18 @@ class Bench:
             self._ingest_during() as during,
         ):
             receipts = self._value("SELECT count(*) FROM privacy_receipt")
-            began = time.monotonic()
+            # The other command line takes seconds to start; asking itself does not.
             ask()
-            asked = time.monotonic() - began
+            began, cpu_before = time.monotonic(), self.group.cpu_seconds()
             until(
                 lambda: self._value("SELECT count(*) FROM privacy_receipt") > receipts,
                 f"the receipt of {what}",
             )
             seconds = time.monotonic() - began
+            cpu = self.group.cpu_seconds() - cpu_before
         print(
-            f"\nErase {what}: {rows:,} calls; receipt after {seconds:.0f} s (asking "
-            f"{asked:.1f} s), {rows / seconds:,.0f} calls/s.\n"
+            f"\nErase {what}: {rows:,} calls; receipt after {seconds:.0f} s "
+            f"({rows / seconds:,.0f} calls/s; processor, ingest included: {_listed(cpu)}).\n"
             f"  Limit: a plain DELETE of the same rows {limit:.1f} s; {seconds / limit:.1f} times "
             f"that.\n  {_compared(before, during)}",
             flush=True,
@@ -391,14 +396,20 @@ def _call(port: int, method: str, path: str, key: str, body: bytes | None = None
 
 
 def _usage(port: int, key: str) -> list[Any]:
-    rows = _call(port, "GET", "/v1/usage?from=2015-01-01", key)["data"]
-    if not rows:
-        return [0, 0, 0, 0]
-    [row] = rows
-    return [
-        *(row[name] for name in ("calls", "input_tokens", "output_tokens")),
-        Decimal(row["cost_usd"]),
-    ]
+    """Return the sums of everything, ten days at a time: one answer may take ten seconds."""
+    sums: list[Any] = [0, 0, 0, Decimal()]
+    start = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    for step in range(history.DAYS // 10 + 1):
+        end = start - timedelta(days=10 * step - 2)
+        span = urlencode({"from": (end - timedelta(days=10)).isoformat(), "to": end.isoformat()})
+        for row in _call(port, "GET", f"/v1/usage?{span}", key)["data"]:
+            names = ("calls", "input_tokens", "output_tokens", "cost_usd")
+            sums = [one + Decimal(row[name]) for one, name in zip(sums, names, strict=True)]
+    return sums
+
+
+def _listed(cpu: Counter[str]) -> str:
+    return ", ".join(f"{name} {seconds:.0f} s" for name, seconds in sorted(cpu.items()))
 
 
 def _of(account: int) -> str:

@@ -17,7 +17,6 @@ from datetime import timedelta
 from django.db import DatabaseError, connection
 
 from llmcost import clock
-from llmcost.models import DueWork
 from llmcost.tenancy import due
 from llmcost.tenancy.roles import MAINTAIN_FROM
 
@@ -60,20 +59,16 @@ def ask(deleted: int) -> None:
 
 def sweep_if_asked() -> int:
     """Sweep what was written since the last time, for about CHUNK; return how many tables."""
-    now = clock.now()
-    if not due.accounts_due(SWEEP, now):
-        return 0
-    leased_until = now + LEASE
-    due.lease(SWEEP, EVERYBODY, leased_until)
-    tables = _unswept()
     swept = 0
-    for table in tables:
-        swept += _sweep(table)
-        if clock.now() >= now + CHUNK and table != tables[-1]:
-            DueWork.objects.filter(kind=SWEEP, due_at=leased_until).update(due_at=clock.now())
-            return swept
-    due.forget(SWEEP, EVERYBODY, leased_until=leased_until)
-    logger.info("tables_swept", extra={"tables": swept})
+    for turn in due.turns(SWEEP, lease=LEASE, within=CHUNK):
+        tables = _unswept()
+        for table in tables:
+            swept += _sweep(table)
+            if not turn.goes_on() and table != tables[-1]:
+                turn.end(clock.now())
+                return swept
+        turn.forget()
+        logger.info("tables_swept", extra={"tables": swept})
     return swept
 
 

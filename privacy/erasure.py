@@ -18,7 +18,7 @@ from accounts import audit
 from accounts.models import Account, Actor, User
 from events import erasure
 from events.erasure import Selection
-from llmcost import clock
+from llmcost import clock, upkeep
 from llmcost.errors import AppError, NotFound
 from llmcost.tenancy import due
 from llmcost.tenancy.context import tenant
@@ -33,8 +33,8 @@ from projects.models import ApiKey, Project
 logger = logging.getLogger(__name__)
 
 ERASE = "erase"
-# A worker that dies is followed after so long; every batch renews it.
-LEASE = timedelta(seconds=60)
+# A worker that dies is followed after so long; every batch renews it. Two at once do no harm.
+LEASE = timedelta(seconds=20)
 # A task must end well before the broker gives its message to another worker.
 CHUNK = timedelta(seconds=90)
 # Revoked keys are refused everywhere after five seconds; until then calls may still arrive.
@@ -193,10 +193,11 @@ def erase_due() -> int:
         with tenant(account_id):
             waiting = list(Erasure.objects.open().filter(account_id=account_id).order_by("pk"))
         for asked in waiting:
+            finished += _carry_out(asked, turn.goes_on)
             if not turn.goes_on():
                 turn.end(clock.now())
+                _wake()
                 return finished
-            finished += _carry_out(asked, turn.goes_on)
         with tenant(account_id):
             is_open = Erasure.objects.open().filter(account_id=account_id).exists()
         turn.end(clock.now() + (timedelta(seconds=5) if is_open else timedelta(days=1)))
@@ -214,10 +215,13 @@ def _carry_out(asked: Erasure, goes_on: Callable[[], bool]) -> bool:
         return False
     selection = _selection(begun)
     for window in erasure.windows(selection):
-        while _one_batch(begun, window):
+        rest: Selection | None = window
+        while rest is not None:
+            rest = _one_batch(begun, rest)
             if not goes_on():
                 return False
-    erasure.settle(selection)
+    if not erasure.settle(selection, goes_on=goes_on):
+        return False
     erasing.send(Erasure, account_id=begun.account_id)
     if begun.scope == Erasure.Scope.PROJECT:
         _delete_project(begun)
@@ -288,16 +292,17 @@ def _selection(asked: Erasure) -> Selection:
     )
 
 
-def _one_batch(asked: Erasure, window: Selection) -> int:
+def _one_batch(asked: Erasure, window: Selection) -> Selection | None:
+    """Erase some calls; return what is left to look through."""
     with tenant(asked.account_id):
-        gone = (
+        gone, rest = (
             erasure.anonymise_batch(window, asked.stand_in)
             if asked.mode == Erasure.Mode.ANONYMISE
             else erasure.erase_batch(window)
         )
         if gone:
             _count(asked, "events_event", gone)
-    return gone
+    return rest
 
 
 def _count(asked: Erasure, table: str, rows: int) -> None:
@@ -387,6 +392,7 @@ def _finish(asked: Erasure, done_at: datetime) -> bool:
         row.state, row.done_at, row.receipt_number = Erasure.State.DONE, done_at, receipt.number
         row.user_id = row.stand_in = ""
         row.save()
+        upkeep.ask(sum(row.counts.values()))
         audit.record(
             account.pk,
             "data.erased",

@@ -28,6 +28,15 @@ _TABLES = """
       AND NOT c.relispartition AND NOT a.attisdropped
       AND a.atttypid = 'bigint'::regtype  -- Stripe has accounts of its own, with names
 """
+_KEYS = """
+    SELECT i.indrelid::regclass::text,
+        coalesce(array_agg(a.attname::text ORDER BY k.place)
+                 FILTER (WHERE a.attname <> 'account_id'), '{}')
+    FROM pg_index i, unnest(i.indkey::smallint[]) WITH ORDINALITY AS k (number, place),
+        pg_attribute a
+    WHERE i.indisprimary AND a.attrelid = i.indrelid AND a.attnum = k.number
+    GROUP BY 1
+"""
 _REFERENCES = """
     SELECT DISTINCT conrelid::regclass::text, confrelid::regclass::text FROM pg_constraint
     WHERE contype = 'f' AND connamespace = 'public'::regnamespace AND conrelid <> confrelid
@@ -41,6 +50,8 @@ class Table:
     name: str
     has_project: bool
     is_kept: bool
+    # What tells an account's rows apart.
+    key: tuple[str, ...]
 
 
 def tables() -> list[Table]:
@@ -50,12 +61,14 @@ def tables() -> list[Table]:
         found: dict[str, bool] = dict(cursor.fetchall())
         cursor.execute(_REFERENCES)
         references = cursor.fetchall()
+        cursor.execute(_KEYS)
+        keys = dict(cursor.fetchall())
     order: TopologicalSorter[str] = TopologicalSorter(dict.fromkeys(found, ()))
     for child, parent in references:
         if child in found and parent in found:
             order.add(parent, child)
     return [
-        Table(name, found[name], is_kept_by_law(name))
+        Table(name, found[name], is_kept_by_law(name), tuple(keys[name]))
         for name in order.static_order()
         if name not in ELSEWHERE and not outlives_its_account(name)
     ]

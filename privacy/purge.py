@@ -7,18 +7,22 @@ is there a receipt.
 """
 
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 from allauth.socialaccount.models import SocialAccount
+from celery import current_app
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.db.models.functions import Now
 
 from accounts import audit
 from accounts.models import Account, Membership, Role, User
 from accounts.sso.connections import logins_of
 from billing.retention import RECORDS, kept_until, note_departure
-from llmcost import clock, outbox
+from llmcost import clock, outbox, upkeep
 from llmcost.errors import AppError
 from llmcost.models import DueWork, OutgoingMail
 from llmcost.tenancy import due
@@ -40,6 +44,8 @@ OUTLIVING = (PURGE, RECORDS)
 WARNINGS = (timedelta(days=7), timedelta(days=1))
 BATCH = 10_000
 RETRY = timedelta(minutes=10)
+# A task must end well before the broker gives its message to another worker.
+CHUNK = timedelta(seconds=90)
 
 
 class NotClosed(AppError):
@@ -70,6 +76,12 @@ def purge_now(account_id: int, *, by: User) -> None:
     plan(account, clock.now(), receipts.BY_SIGN_IN)
     audit.record(account_id, "account.purge_asked", by=by)
     due.schedule(PURGE, account_id, account.purge_due_at)
+    transaction.on_commit(_wake, robust=True)
+
+
+def _wake() -> None:
+    """Begin soon; the sweeper of each five minutes finds the row if this is lost."""
+    current_app.send_task("privacy.tasks.purge_due", retry=False)
 
 
 def plan(account: Account, requested_at: datetime | None, verified_by: str) -> None:
@@ -93,13 +105,13 @@ def cancel_purge(account: Account) -> None:
 
 # --- The task --------------------------------------------------------------------------------
 def purge_due_accounts() -> int:
-    """Warn and purge whoever's time has come; return how many accounts are gone.
+    """Warn and purge whoever's time has come, for at most CHUNK; return how many accounts are gone.
 
     Raises ClockHasJumped, after having noted the new time.
     """
     now = trusted_now()
     gone = 0
-    for turn in due.turns(PURGE, lease=RETRY):
+    for turn in due.turns(PURGE, lease=RETRY, within=CHUNK):
         account_id = turn.account_id
         planned = Purge.objects.filter(account_id=account_id).first()
         if planned is None or planned.done_at:
@@ -108,9 +120,12 @@ def purge_due_accounts() -> int:
             _warn(account_id, planned.due_at, now)
             later = [planned.due_at - ahead for ahead in WARNINGS if planned.due_at - ahead > now]
             turn.end(min([*later, planned.due_at]))
-        else:
-            purge(account_id)
+        elif purge(account_id, goes_on=turn.goes_on):
             gone += 1
+        else:
+            turn.end(clock.now())
+            _wake()
+            return gone
     return gone
 
 
@@ -135,23 +150,26 @@ def _warn(account_id: int, due_at: datetime, now: datetime) -> None:
 
 
 # --- The deletion ----------------------------------------------------------------------------
-def purge(account_id: int, *, is_again: bool = False) -> None:
-    """Delete everything of an account whose date has come. Safe to repeat after any kill.
+def purge(
+    account_id: int, *, goes_on: Callable[[], bool] = lambda: True, is_again: bool = False
+) -> bool:
+    """Delete everything of an account whose date has come, as long as it `goes_on`.
 
-    `is_again` after a restore: the tombstone is there already, and counts once all is gone again.
+    Says whether all of it is gone. Safe to repeat after any kill. `is_again` after a restore: the
+    tombstone is there already, and counts once all is gone again.
 
     Raises LookupError if it is not due: not closed, reopened, or too early by the database's clock.
     """
     planned = _begin(account_id, is_again=is_again)
     if planned.done_at:
-        return
+        return True
     order = tables()
     erasing.send(Purge, account_id=account_id)
     _part_with_others(planned)
     _part_with_people(account_id, is_again=is_again)
     for table in order:
-        if not table.is_kept:
-            _empty(account_id, table)
+        if not table.is_kept and not _empty(account_id, table, goes_on):
+            return False
     _delete_the_rest(account_id)
     done_at = clock.now()
     connection.close()  # the second look trusts nothing that the first has cached
@@ -159,6 +177,7 @@ def purge(account_id: int, *, is_again: bool = False) -> None:
     if left:
         raise LookupError(f"rows were left in {', '.join(sorted(left))}")
     _finish(account_id, _kept(account_id, order), done_at)
+    return True
 
 
 def _begin(account_id: int, *, is_again: bool) -> Purge:
@@ -222,23 +241,62 @@ def _part_with_people(account_id: int, *, is_again: bool) -> None:
                 _count(account_id, "accounts_user", 1)
 
 
-def _empty(account_id: int, table: Table) -> None:
-    """Delete an account's rows of one table, batch by batch."""
-    # ctid is not unique over partitions, which does not matter: the account is named as well.
-    statement = f"""
-        DELETE FROM {table.name} WHERE account_id = %(account)s AND ctid = ANY(ARRAY(
-            SELECT ctid FROM {table.name} WHERE account_id = %(account)s LIMIT %(limit)s))
-    """
-    while _holds(account_id, table):
+def _empty(account_id: int, table: Table, goes_on: Callable[[], bool]) -> bool:
+    """Delete an account's rows of one table, batch by batch; say whether all are gone."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT has_table_privilege(%s, 'DELETE')", [table.name])
+        [may_delete] = cursor.fetchone()
+    after: tuple[Any, ...] | None = ()
+    while after is not None if may_delete else _holds(account_id, table):
         with tenant(account_id), connection.cursor() as cursor:
-            cursor.execute("SELECT has_table_privilege(%s, 'DELETE')", [table.name])
-            if cursor.fetchone()[0]:
-                cursor.execute(statement, {"account": account_id, "limit": BATCH})
-                _count(account_id, table.name, cursor.rowcount)
+            if may_delete:
+                after = _delete_batch(cursor, account_id, table, after or ())
             else:
                 # What we may add to only: its owner deletes, and only for an account that is due.
                 cursor.execute("SELECT llmcost_purge_kept_trail(%s)", [table.name])
                 _count(account_id, table.name, cursor.fetchone()[0])
+        if after is not None and not goes_on():
+            return False
+    return True
+
+
+def _delete_batch(
+    cursor: CursorWrapper, account_id: int, table: Table, after: tuple[Any, ...]
+) -> tuple[Any, ...] | None:
+    """Delete the next rows in the order of their key; return the last one's, None at the end.
+
+    Each batch goes on where the one before has ended: from the start it would pass all the places
+    of what is gone already.
+    """
+    if not table.key:
+        cursor.execute(f"DELETE FROM {table.name} WHERE account_id = %s", [account_id])
+        _count(account_id, table.name, cursor.rowcount)
+        return None
+    key = ", ".join(table.key)
+    places = ", ".join(["%s"] * len(after))
+    cursor.execute(
+        f"""
+        WITH chosen AS (
+            SELECT {key} FROM {table.name}
+            WHERE account_id = %s {f"AND ({key}) > ({places})" if after else ""}
+            ORDER BY {key} LIMIT %s
+        ), gone AS (
+            DELETE FROM {table.name} AS old USING chosen
+            WHERE old.account_id = %s
+                AND {" AND ".join(f"old.{one} = chosen.{one}" for one in table.key)}
+            RETURNING 1
+        )
+        SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM chosen), {key}
+        FROM chosen ORDER BY {", ".join(f"{one} DESC" for one in table.key)} LIMIT 1
+        """,
+        [account_id, *after, BATCH, account_id],
+    )
+    row = cursor.fetchone()
+    if row is None:
+        return None
+    gone, chosen, *last = row
+    _count(account_id, table.name, gone)
+    return tuple(last) if chosen == BATCH else None
 
 
 def _holds(account_id: int, table: Table) -> bool:
@@ -325,4 +383,5 @@ def _finish(account_id: int, kept: list[Kept], done_at: datetime) -> None:
     planned.account_public_id = None
     planned.save()
     DueWork.objects.filter(kind=PURGE, account_id=account_id).delete()
+    upkeep.ask(upkeep.AT_ONCE_FROM)
     logger.info("account_purged", extra={"receipt": receipt.number})

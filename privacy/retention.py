@@ -16,7 +16,7 @@ from accounts import audit
 from accounts.models import StaffAct, User
 from events import erasure
 from events.erasure import Selection
-from llmcost import clock
+from llmcost import clock, upkeep
 from llmcost.tenancy import due
 from llmcost.tenancy.context import tenant
 from privacy.models import Purge
@@ -63,14 +63,16 @@ def _delete_old_of(project: Project, turn: due.Turn) -> int:
         end=now - timedelta(days=project.retention_days or 0),
     )
     gone = 0
-    while turn.goes_on():
-        with tenant(project.account_id):
-            batch = erasure.erase_batch(old)
-        gone += batch
-        if not batch:
-            break
+    for window in erasure.windows(old):
+        rest: Selection | None = window
+        while rest is not None and turn.goes_on():
+            with tenant(project.account_id):
+                batch, rest = erasure.erase_batch(rest)
+            gone += batch
     if gone:
+        # Whatever it takes: the next turn would not know that something went.
         erasure.settle(old)
+        upkeep.ask(gone)
         logger.info("old_calls_deleted", extra={"project": project.pk, "calls": gone})
     return gone
 

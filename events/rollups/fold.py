@@ -47,16 +47,18 @@ def _wait(folded: int | None, limit: int) -> timedelta:
     return SOON if folded else AT_THE_LATEST
 
 
-def fold(account_id: int, limit: int = CALLS_AT_ONCE) -> int | None:
+def fold(account_id: int, limit: int = CALLS_AT_ONCE, *, is_patient: bool = False) -> int | None:
     """Fold deltas of an account that hold about `limit` calls, all or none; return how many calls.
 
-    None says that somebody else is folding this account. Safe to run twice, late, killed or at
-    once: a delta is deleted by whoever adds it.
+    None says that somebody else is folding this account, unless `is_patient`: then that one's end
+    is waited for. Safe to run twice, late, killed or at once: a delta is deleted by whoever adds
+    it.
     """
     with tenant(account_id), connection.cursor() as cursor:
         # One folder for an account at a time; another one that comes meanwhile has nothing to do.
         cursor.execute(
-            "SELECT 1 FROM accounts_account WHERE id = %s FOR NO KEY UPDATE SKIP LOCKED",
+            "SELECT 1 FROM accounts_account WHERE id = %s FOR NO KEY UPDATE"
+            + ("" if is_patient else " SKIP LOCKED"),
             [account_id],
         )
         if cursor.fetchone() is None:

@@ -1,7 +1,8 @@
 -- Give a batch of one user's calls another user id; the sums move in the same statement: a delta
 -- that comes to nothing, with each call taken from the one user and given to the other inside.
+-- Returns how many were renamed, and the time at which the next batch begins.
 WITH chosen AS (
-    SELECT id_month, event_id FROM events_event
+    SELECT id_month, event_id, created_at FROM events_event
     WHERE account_id = %(account)s AND project_id = %(project)s
         AND created_at >= %(start)s AND created_at < %(end)s
         AND user_id = %(user)s AND received_at <= %(until)s
@@ -39,4 +40,5 @@ WITH chosen AS (
     GROUP BY 3, 4, 5, 6, 7
     ON CONFLICT DO NOTHING
 )
-SELECT count(*) FROM renamed
+SELECT (SELECT count(*) FROM renamed),
+    (SELECT max(created_at) FROM chosen HAVING count(*) = %(limit)s)

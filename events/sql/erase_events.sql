@@ -1,7 +1,9 @@
 -- Delete a batch of calls and, in the same statement, take them from the deltas that every report
--- reads. Whoever is second at the same calls finds them gone and takes nothing away.
+-- reads. Whoever is second at the same calls finds them gone and takes nothing away. Returns how
+-- many went, and the time at which the next batch begins: from the start it would pass all the
+-- places of those that are gone.
 WITH chosen AS (
-    SELECT id_month, event_id FROM events_event
+    SELECT id_month, event_id, created_at FROM events_event
     WHERE account_id = %(account)s AND project_id = %(project)s
         AND created_at >= %(start)s AND created_at < %(end)s
         AND (%(user)s::text IS NULL OR user_id = %(user)s)
@@ -16,4 +18,5 @@ WITH chosen AS (
 ), taken AS (
     {taken_from_deltas}
 )
-SELECT count(*) FROM gone
+SELECT (SELECT count(*) FROM gone),
+    (SELECT max(created_at) FROM chosen HAVING count(*) = %(limit)s)

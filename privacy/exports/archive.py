@@ -9,7 +9,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
@@ -31,15 +31,19 @@ def alone_at(path: Path) -> Iterator[bool]:
 
 
 class GrowingZip:
-    """The archive of one export; `files` lists what is in it, with size and SHA-256."""
+    """The archive of one export, with `size` bytes and so many `files` if it was begun before.
 
-    def __init__(self, path: Path, size: int, files: list[dict[str, str | int]]) -> None:
-        self.path, self.files = path, files
+    Each file's SHA-256 stands beside it in the list of contents, as its comment.
+    """
+
+    def __init__(self, path: Path, *, size: int, files: int) -> None:
+        self.path = path
+        self._zip: ZipFile | None = None
         self._tail = path.with_suffix(".tail")
         if size == 0:
             with ZipFile(self.path, "w"):  # empties the file, and it stays the one that is locked
                 pass
-        elif self.path.stat().st_size != size or not self._is_whole():
+        elif self.path.stat().st_size != size or not self._is_whole(files):
             tail = self._tail.read_bytes()
             with self.path.open("r+b") as file:
                 file.truncate(size - len(tail))
@@ -56,21 +60,29 @@ class GrowingZip:
             _write_durably(self._tail, file.read())
         with ZipFile(self.path, "a", ZIP_DEFLATED, allowZip64=True) as self._zip:
             yield self
+        self._zip = None
         with self.path.open("rb") as file:
             os.fsync(file.fileno())
 
     @contextmanager
     def file(self, name: str, *, compressed: bool = True) -> Iterator[IO[bytes]]:
         """Write one file of the archive, inside a step."""
+        assert self._zip is not None, "a file is written inside a step"
         info = ZipInfo(name, _FIXED_TIME)
         info.compress_type = ZIP_DEFLATED if compressed else ZIP_STORED
         info.external_attr = 0o600 << 16
         with self._zip.open(info, "w", force_zip64=True) as file:
             counted = _Counted(file)
             yield counted  # type: ignore[misc]
-        self.files.append(
-            {"name": name, "bytes": counted.bytes, "sha256": counted.digest.hexdigest()}
-        )
+        info.comment = counted.digest.hexdigest().encode()
+
+    def files(self) -> list[dict[str, str | int]]:
+        """List what is in it so far, with size and SHA-256."""
+        with nullcontext(self._zip) if self._zip else ZipFile(self.path) as archive:
+            return [
+                {"name": one.filename, "bytes": one.file_size, "sha256": one.comment.decode()}
+                for one in archive.infolist()
+            ]
 
     @property
     def size(self) -> int:
@@ -81,10 +93,10 @@ class GrowingZip:
         """Drop what only a killed worker would have needed."""
         self._tail.unlink(missing_ok=True)
 
-    def _is_whole(self) -> bool:
+    def _is_whole(self, files: int) -> bool:
         try:
             with ZipFile(self.path) as archive:
-                return len(archive.namelist()) == len(self.files)
+                return len(archive.namelist()) == files
         except Exception:  # noqa: BLE001 - whatever is wrong with it, it is taken back
             return False
 

@@ -6,8 +6,12 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
+from types import NoneType
 from typing import Any
+from uuid import UUID
 
+import msgspec
 from django.db import connection
 
 from llmcost.inventory import Category, Declared
@@ -41,6 +45,10 @@ ROWS_AT_ONCE = 1_000
 
 # PostgreSQL's number of the type, whose values the framework hands out as text.
 JSONB = 3802
+# What a CSV writer writes as it should be: most cells of ten million calls.
+_AS_IS = {int, float, bool, Decimal, UUID, NoneType}
+# A sixth of the time of the standard library's.
+_encoder = msgspec.json.Encoder(decimal_format="string", enc_hook=str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +151,9 @@ def rows(source: Source, **params: Any) -> Iterator[tuple[Any, ...]]:
                 yield tuple(values)
 
 
-def as_json(columns: Sequence[str], row: Sequence[Any]) -> bytes:
-    """Write a row as one line of JSON: times by RFC 3339, money as text."""
-    line = dict(zip(columns, row, strict=True))
-    return json.dumps(line, default=_plain, ensure_ascii=False).encode() + b"\n"
+def as_json(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    """Write each row as one line of JSON: times by RFC 3339, money as text."""
+    return _encoder.encode_lines([dict(zip(columns, row, strict=True)) for row in rows])
 
 
 def pretty(value: Any) -> bytes:
@@ -162,7 +169,9 @@ def as_csv(lines: Iterable[Sequence[Any]]) -> bytes:
     """Write lines of CSV that a spreadsheet takes for text, not for formulas."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerows([[_cell(value) for value in line] for line in lines])
+    writer.writerows(
+        [[value if type(value) in _AS_IS else _cell(value) for value in line] for line in lines]
+    )
     return text.getvalue().encode()
 
 
@@ -171,9 +180,7 @@ def _cell(value: Any) -> Any:
         value = json.dumps(value, default=_plain, ensure_ascii=False)
     if isinstance(value, date | datetime):
         return value.isoformat()
-    if isinstance(value, str):
-        return text_cell(value)
-    return "" if value is None else value
+    return text_cell(value) if isinstance(value, str) else value
 
 
 def readme(account_name: str, moment: str, version: int) -> str:

@@ -128,7 +128,7 @@ def _calls_of(account_id: int, project_id: int, user_id: str, form: Form) -> Ite
                 },
             )
             rows = cursor.fetchall()
-        yield as_csv(rows) if form is Form.CSV else b"".join(as_json(names, row) for row in rows)
+        yield as_csv(rows) if form is Form.CSV else as_json(names, rows)
         if len(rows) < ROWS_AT_ONCE:
             return
         after = rows[-1][at], rows[-1][number]

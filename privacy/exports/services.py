@@ -7,8 +7,9 @@ in the row, so that a worker that dies is followed by one that goes on there.
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -29,7 +30,7 @@ from llmcost.tenancy.context import tenant, tenant_snapshot
 from privacy import receipts
 from privacy.exports import content
 from privacy.exports.archive import GrowingZip, alone_at
-from privacy.exports.parquet import as_parquet
+from privacy.exports.parquet import ParquetFile
 from privacy.models import Export
 from projects.models import Project
 
@@ -37,9 +38,11 @@ logger = logging.getLogger(__name__)
 
 EXPORT = "export"
 FORMAT_VERSION = 1
-PART = 20_000
+# Calls in a file, and how many of them are in memory at once.
+PART, BLOCK = 20_000, 2_000
 KEPT = timedelta(days=7)
-LEASE, CHUNK = timedelta(seconds=60), timedelta(seconds=90)
+# A worker that dies is followed after LEASE, which every part renews; no two write one file.
+LEASE, CHUNK = timedelta(seconds=20), timedelta(seconds=90)
 MOST_ATTEMPTS = 50
 _START = (datetime(2000, 1, 1, tzinfo=UTC), UUID(int=0))
 
@@ -83,7 +86,9 @@ def export_due() -> int:
         shred_expired(account_id)
         with tenant(account_id):
             is_open = Export.objects.open().filter(account_id=account_id).exists()
-        turn.end(clock.now() + (timedelta(seconds=2) if is_open else timedelta(hours=1)))
+        if is_open and not turn.goes_on():
+            _wake()
+        turn.end(clock.now() + (timedelta(0) if is_open else timedelta(hours=1)))
     return ready
 
 
@@ -101,7 +106,7 @@ def write(asked: Export, goes_on: Callable[[], bool] = lambda: True) -> bool:
 
 def _write(asked: Export, goes_on: Callable[[], bool]) -> bool:
     begun = _begin(asked)
-    archive = GrowingZip(path_of(begun), begun.size_bytes, begun.cursor.get("files", []))
+    archive = GrowingZip(path_of(begun), size=begun.size_bytes, files=begun.cursor.get("files", 0))
     if begun.moment is None:
         _write_tables(begun, archive)
     while begun.cursor["projects"]:
@@ -173,7 +178,7 @@ def _write_table(archive: GrowingZip, source: content.Source, **whose: Any) -> N
     names = list(source.columns)
     with archive.file(f"{source.name}.json") as file:
         for row in content.rows(source, **whose):
-            file.write(content.as_json(names, row))
+            file.write(content.as_json(names, [row]))
     with archive.file(f"{source.name}.csv") as file:
         file.write(content.as_csv([names]))
         for row in content.rows(source, **whose):
@@ -185,29 +190,48 @@ def _write_part(begun: Export, archive: GrowingZip) -> None:
     cursor = begun.cursor
     project_id, slug = cursor["projects"][0]
     names = content.call_columns()
-    rows = _events(begun, project_id, names)
-    if rows:
-        at, event_id, rate = (names.index(name) for name in ("created_at", "event_id", "rate_id"))
+    rate, written = names.index("rate_id"), 0
+    blocks = _blocks(begun, project_id, names)
+    if first := next(blocks, None):
         place = f"calls/{slug}/part-{cursor['part']:05d}"
+        rates, parquet = set(cursor["rates"]), ParquetFile(names)
+        lines = [content.as_csv([names])]
         with archive.step():
             with archive.file(f"{place}.json") as file:
-                for row in rows:
-                    file.write(content.as_json(names, row))
+                for rows in chain([first], blocks):
+                    file.write(content.as_json(names, rows))
+                    lines.append(content.as_csv(rows))
+                    parquet.add(rows)
+                    rates |= {row[rate] for row in rows if row[rate]}
+                    written += len(rows)
             with archive.file(f"{place}.csv") as file:
-                file.write(content.as_csv([names, *rows]))
+                for some in lines:
+                    file.write(some)
             with archive.file(f"{place}.parquet", compressed=False) as file:
-                file.write(as_parquet(names, rows))
-        cursor["after"] = [rows[-1][at].isoformat(), str(rows[-1][event_id])]
+                file.write(parquet.content())
         cursor["part"] += 1
-        cursor["rates"] = sorted({*cursor["rates"], *(row[rate] for row in rows if row[rate])})
-        begun.events_written += len(rows)
-    if len(rows) < PART:
+        cursor["rates"] = sorted(rates)
+        begun.events_written += written
+    if written < PART:
         cursor["projects"].pop(0)
         cursor["after"], cursor["part"] = [_START[0].isoformat(), str(_START[1])], 1
     _commit(begun, archive)
 
 
-def _events(begun: Export, project_id: int, names: list[str]) -> list[tuple[Any, ...]]:
+def _blocks(begun: Export, project_id: int, names: list[str]) -> Iterator[list[tuple[Any, ...]]]:
+    """Read the calls of the next part, some thousand at a time; the cursor moves along."""
+    at, event_id = names.index("created_at"), names.index("event_id")
+    left = PART
+    while left:
+        limit = min(BLOCK, left)
+        rows = _events(begun, project_id, names, limit)
+        if rows:
+            begun.cursor["after"] = [rows[-1][at].isoformat(), str(rows[-1][event_id])]
+            yield rows
+        left = left - limit if len(rows) == limit else 0
+
+
+def _events(begun: Export, project_id: int, names: list[str], limit: int) -> list[tuple[Any, ...]]:
     after_time, after_id = begun.cursor["after"]
     sql = statement("export_events").format(columns=", ".join(names))
     with tenant(begun.account_id), connection.cursor() as cursor:
@@ -219,7 +243,7 @@ def _events(begun: Export, project_id: int, names: list[str]) -> list[tuple[Any,
                 "moment": begun.moment,
                 "after_time": after_time,
                 "after_id": after_id,
-                "limit": PART,
+                "limit": limit,
             },
         )
         return cursor.fetchall()
@@ -227,7 +251,7 @@ def _events(begun: Export, project_id: int, names: list[str]) -> list[tuple[Any,
 
 def _commit(begun: Export, archive: GrowingZip) -> None:
     """Let the row say how far the file is; a file that is longer is cut back to this."""
-    begun.cursor["files"] = archive.files
+    begun.cursor["files"] = len(archive.files())
     begun.size_bytes = archive.size
     with tenant(begun.account_id):
         kept = Export.objects.open().filter(account_id=begun.account_id, pk=begun.pk)
@@ -248,12 +272,12 @@ def _finish(begun: Export, archive: GrowingZip) -> None:
         rates = content.rates()
         with archive.file(f"{rates.name}.json") as file:
             for row in content.rows(rates, rates=begun.cursor["rates"]):
-                file.write(content.as_json(list(rates.columns), row))
+                file.write(content.as_json(list(rates.columns), [row]))
         listed = {
             "format": FORMAT_VERSION,
             "moment": begun.moment.isoformat() if begun.moment else None,
             "calls": begun.events_written,
-            "files": list(archive.files),
+            "files": archive.files(),
         }
         with archive.file("manifest.json") as file:
             file.write(content.pretty(listed))

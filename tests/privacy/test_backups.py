@@ -116,7 +116,7 @@ def test_a_replay_that_dies_goes_on(firm, folder, monkeypatch, database_name):
     whole = erasure.erasure.settle
     with monkeypatch.context() as patched:
         patched.setattr(
-            erasure.erasure, "settle", lambda _: (_ for _ in ()).throw(KeyboardInterrupt)
+            erasure.erasure, "settle", lambda _, **__: (_ for _ in ()).throw(KeyboardInterrupt)
         )
         with pytest.raises(KeyboardInterrupt):
             call_command("after_restore")

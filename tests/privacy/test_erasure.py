@@ -1,18 +1,23 @@
 """Deletions that a customer asks for: all of it goes, nothing else, and every sum stays exact."""
 
 import json
+import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
 import psycopg
 import pytest
+from django.db import connection, connections
 from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from events.erasure import Selection
 from events.ingest import erased_users
 from events.rollups.fold import fold
+from llmcost import clock
 from llmcost.tenancy.context import tenant
 from privacy import erasure, receipts, tombstones
 from privacy.models import Erasure, Receipt, RefusedUser
@@ -22,6 +27,7 @@ from tests import database
 from tests.calls import CALL, stored
 from tests.conftest import open_company
 from tests.strategies import calls
+from tests.up.site import until
 
 NUMBERS = count()
 SUMS = ["calls", "input_tokens", "output_tokens", "cost_usd", "unpriced_calls", "error_calls"]
@@ -235,7 +241,7 @@ def test_an_erasure_that_dies_between_batches_goes_on_where_it_stopped(firm, mon
     monkeypatch.setattr(erasure.erasure.erase_batch, "__defaults__", (2,))
     fold_really = erasure.erasure.settle
 
-    def die(_selection):
+    def die(_selection, **_until):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(erasure.erasure, "settle", die)
@@ -278,6 +284,103 @@ def test_a_span_is_deleted_to_the_millisecond(firm):
     assert [at for (at,) in stored(firm, "created_at")] == [moments[0], *moments[4:]]
     assert [row["calls"] for row in usage(firm.key)] == [3]
     assert [row["calls"] for row in usage(firm.key, group_by="user_id")] == [3]
+
+
+DAYS = datetime(2026, 3, 1, tzinfo=UTC)
+MOMENTS = st.integers(0, 4 * 24 * 12).map(lambda step: DAYS + timedelta(minutes=5 * step))
+
+
+@settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    batches=st.lists(
+        st.lists(st.tuples(calls(), MOMENTS), min_size=1, max_size=12), min_size=1, max_size=4
+    ),
+    folds=st.lists(st.integers(0, 8), min_size=4, max_size=4),
+    span=st.tuples(MOMENTS, MOMENTS).filter(lambda ends: ends[0] != ends[1]).map(sorted),
+    late=st.booleans(),
+    dense=st.booleans(),
+)
+def test_what_is_outside_a_span_does_not_change_by_a_digit(
+    committed, log, batches, folds, span, late, dense
+):
+    """Whole days go with their sums, days that are cut, too dense or still written call by call."""
+    company = open_company("Random", f"span{next(NUMBERS)}@example.com")
+    for batch, limit in zip(batches, folds, strict=False):
+        post(company.key, *[{**call, "created_at": at.isoformat()} for call, at in batch])
+        if limit:
+            fold(company.account.pk, limit)
+    start, end = span
+    names = "model,feature,user_id"
+
+    def outside():
+        return [
+            usage(
+                company.key, group_by=names, **{"from": first.isoformat(), "to": last.isoformat()}
+            )
+            for first, last in ((DAYS, start), (end, DAYS + timedelta(days=9)))
+            if first < last
+        ]
+
+    before = outside()
+    with tenant(company.account.pk):
+        asked = erasure.erase_span(company.project, start, end, by=company.owner)
+    if late:
+        post(company.key, {**CALL, "created_at": start.isoformat()})
+    most = 1 if dense else 100_000
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("events.erasure.WHOLE_DAY", most)
+        assert erasure.carry_out(asked) is True
+
+    assert outside() == before
+    inside = {"from": start.isoformat(), "to": end.isoformat()}
+    assert sum(row["calls"] for row in usage(company.key, **inside)) == late
+    held = [call for batch in batches for call, at in batch if not start <= at < end]
+    assert sum(row["calls"] for row in usage(company.key)) == len(held) + late
+    with tenant(company.account.pk), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce(sum(calls), 0) FROM (SELECT calls FROM events_month"
+            " WHERE account_id = %s UNION ALL SELECT calls FROM events_delta"
+            " WHERE account_id = %s) AS counted",
+            [company.account.pk] * 2,
+        )
+        assert cursor.fetchone() == (len(held) + late,)
+
+
+def test_a_day_waits_for_who_erases_in_it_call_by_call(firm):
+    post(firm.key, *[{**CALL, "created_at": "2026-03-01T12:00:00Z", "user_id": "u"}] * 3)
+    fold(firm.account.pk)
+    day = datetime(2026, 3, 1, tzinfo=UTC)
+    everybody = Selection(
+        account_id=firm.account.pk,
+        project_id=firm.project.pk,
+        received_until=clock.now(),
+        start=day,
+        end=day + timedelta(days=1),
+    )
+    begun, done = threading.Event(), []
+
+    def erase_the_day():
+        begun.set()
+        with tenant(firm.account.pk):
+            done.append(erasure.erasure.erase_batch(everybody))
+        connections.close_all()
+
+    other = threading.Thread(target=erase_the_day)
+    with tenant(firm.account.pk):
+        assert erasure.erasure.erase_batch(replace(everybody, user_id="u"), 2)[0] == 2
+        other.start()
+        begun.wait()
+        with psycopg.connect(database.admin_dsn(connection.settings_dict["NAME"])) as link:
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            until(lambda: link.execute(waiting).fetchone()[0], within=10, what="a lock")
+    other.join()
+
+    assert done == [(1, None)]
+    assert usage(firm.key, group_by="user_id") == []
 
 
 def test_a_project_goes_with_its_keys_and_the_other_stays(firm, database_name):

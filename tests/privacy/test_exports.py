@@ -32,7 +32,7 @@ from tests.conftest import open_company, sign_in
 from tests.privacy.test_erasure import log, post, usage  # noqa: F401 - fixture
 
 PAGE = "/account/data/exports/"
-RFC_3339 = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00"
+RFC_3339 = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)"
 HOSTILE = '=HYPERLINK("http://evil","x")'
 
 

@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 
 from accounts.models import Account, AuditEvent, Membership, Role, StaffAct, User
 from accounts.support.grants import record_act
+from events.rollups.fold import fold
 from llmcost import clock, outbox
 from llmcost.models import DueWork
 from llmcost.tenancy import due
@@ -311,6 +312,22 @@ def test_killed_at_any_step_it_goes_on_and_counts_right(firm, step, monkeypatch,
     body = json.loads(Receipt.objects.get().text)
     assert body["rows"]["events_event"] == 2
     assert body["rows"]["accounts_user"] == body["rows"]["accounts_account"] == 1
+    assert "CANARY" not in everything(database_name)
+
+
+def test_in_many_short_turns_it_deletes_the_same_and_counts_right(firm, monkeypatch, database_name):
+    post(firm.key, *[{**CALL, "user_id": f"CANARY-{number}"} for number in range(7)])
+    fold(firm.account.pk)
+    close(firm, days_ago=31)
+    monkeypatch.setattr(purge, "BATCH", 2)
+
+    turns = 1
+    while not purge.purge(firm.account.pk, goes_on=lambda: False):
+        turns += 1
+
+    assert turns > 9 / 2
+    body = json.loads(Receipt.objects.get().text)
+    assert body["rows"]["events_event"] == 9
     assert "CANARY" not in everything(database_name)
 
 
