@@ -49,7 +49,7 @@ class Command(BaseCommand):
             raise CommandError(f"{error} Nothing was written.") from error
         except DatabaseError as error:
             raise CommandError(
-                "The database has ended the reading, and nothing of it is left: run it again."
+                "The database has ended the reading. Run it again: nothing is read in by half."
             ) from error
         for line in _report(reading):
             self.stdout.write(_CONTROL.sub("?", line))
