@@ -297,9 +297,9 @@ def test_killed_at_any_step_it_goes_on_and_counts_right(firm, step, monkeypatch,
     close(firm, days_ago=31)
     whole = getattr(purge, step)
 
-    def die(*arguments):
+    def die(*arguments, **named):
         if step == "_empty":
-            whole(*arguments)  # one table is empty, then the worker dies
+            whole(*arguments, **named)  # one table is empty, then the worker dies
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
