@@ -12,8 +12,8 @@ from llmcost.models import DueWork
 from llmcost.tenancy import roles
 from tests import database
 from tests.billing.conftest import logged_in_as
+from tests.calls import CALL
 from tests.conftest import open_company
-from tests.events.test_ingest import CALL
 from tests.marks import holds
 from tests.privacy.test_erasure import ask, erasure, log, post  # noqa: F401 - fixture
 from tests.privacy.test_purge import close, look
