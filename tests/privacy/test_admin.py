@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.core.cache import cache
 
 from accounts.models import User
 from privacy.correspondence import services as letters
@@ -18,9 +17,7 @@ QUEUE, LETTERS, PROMISES = (
 )
 
 
-@pytest.fixture(autouse=True)
-def _limits(db):
-    cache.clear()
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import time
 from datetime import timedelta
 
 import pytest
-from django.core.cache import cache
 from django.core.management import CommandError, call_command
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -30,7 +29,6 @@ SECRET = "a secret of the mail service"
 
 @pytest.fixture(autouse=True)
 def _noon(db, time_machine):
-    cache.clear()
     time_machine.move_to(NOON, tick=False)
 
 

@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from django.core.cache import cache
 from django.test import Client
 
 from accounts.models import AuditEvent, Membership, Role, User
@@ -17,9 +16,7 @@ PAGE = "/account/deletion/"
 SURE = {"confirmation": "delete"}
 
 
-@pytest.fixture(autouse=True)
-def _no_limits_used_up(db):
-    cache.clear()
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

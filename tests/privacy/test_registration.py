@@ -10,7 +10,6 @@ from types import SimpleNamespace
 
 import pytest
 from django.core import mail
-from django.core.cache import cache
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
@@ -145,7 +144,6 @@ def test_what_is_wrong_is_said_before_anything_is_sent(registry):
 # --- Our side: what is kept ------------------------------------------------------------------
 @pytest.fixture
 def site(db, api):
-    cache.clear()
     return lambda body: api(None, "POST", PATH, body)
 
 

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from django.core.cache import cache
 from django.db import transaction
 from django.test import Client
 
@@ -56,7 +55,6 @@ def is_allowed(act: str, state: State, kind: Kind) -> bool:
 
 @pytest.fixture(autouse=True)
 def _noon(db, time_machine):
-    cache.clear()
     time_machine.move_to(NOON, tick=False)
 
 

@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from django.core.cache import cache
 from django.db import IntegrityError, ProgrammingError, connection, transaction
 from django.test import Client
 
@@ -25,7 +24,6 @@ ADDRESS = "/privacy/request/"
 
 @pytest.fixture(autouse=True)
 def _noon(db, time_machine):
-    cache.clear()
     time_machine.move_to(NOON, tick=False)
 
 
