@@ -230,9 +230,9 @@ def _part_with_people(account_id: int, *, is_again: bool) -> None:
     """Delete the memberships one by one, and with each the person who has no other."""
     while True:
         with tenant(account_id):
-            membership = (
-                Membership.objects.filter(account_id=account_id).select_related("user").first()
-            )
+            # Locked, so that of two workers only one counts it and its person.
+            memberships = Membership.objects.filter(account_id=account_id).select_related("user")
+            membership = memberships.select_for_update(of=("self",)).order_by("pk").first()
             if membership is None:
                 return
             membership.delete()

@@ -4,6 +4,8 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models.functions import Now
+
 from accounts.models import Account
 from llmcost import clock
 from llmcost.errors import AccountTerminated, InvalidKey
@@ -77,6 +79,10 @@ def _look_up(digests: list[str]) -> Caller:
     if key is None or not key.is_live(clock.now()):
         raise InvalidKey
     with tenant(key.account_id):
+        # By the database's clock as well: ours may have been set back.
+        own = ApiKey.objects.filter(account_id=key.account_id, pk=key.pk)
+        if key.expires_at is not None and own.filter(expires_at__lte=Now()).exists():
+            raise InvalidKey
         if Account.objects.filter(pk=key.account_id, closed_at__isnull=False).exists():
             raise AccountTerminated
         archived = Project.objects.filter(account_id=key.account_id, archived_at__isnull=False)

@@ -23,11 +23,13 @@ INSTALL = f"""
     CREATE SCHEMA fault;
     GRANT USAGE ON SCHEMA fault TO PUBLIC;
     CREATE TABLE fault.passed (step text PRIMARY KEY);
+    CREATE TABLE fault.only (step text PRIMARY KEY);
     CREATE FUNCTION fault.hold() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
     DECLARE
         name text := current_setting('application_name');
         here text;
         times int;
+        patience text;
     BEGIN
         IF name NOT LIKE '{NAME}%' THEN
             RETURN NULL;
@@ -37,8 +39,12 @@ INSTALL = f"""
         PERFORM set_config('fault.x' || md5(here), times::text, false);
         here := times || ' ' || here;
         PERFORM set_config('application_name', '{NAME} ' || here, true);
-        IF NOT EXISTS (SELECT FROM fault.passed WHERE step IN (here, 'all')) THEN
+        IF NOT EXISTS (SELECT FROM fault.passed WHERE step IN (here, 'all'))
+            AND here LIKE '%' || coalesce((SELECT step FROM fault.only), '') THEN
+            patience := current_setting('lock_timeout');
+            PERFORM set_config('lock_timeout', '0', true);
             PERFORM pg_advisory_xact_lock_shared({LOCK});
+            PERFORM set_config('lock_timeout', patience, true);
         END IF;
         RETURN NULL;
     END $$;
@@ -58,6 +64,10 @@ INSTALL = f"""
 WAITING = f"""
     SELECT substr(application_name, length('{NAME} ') + 1) FROM pg_stat_activity JOIN pg_locks USING (pid)
     WHERE locktype = 'advisory' AND objid = {LOCK} AND NOT granted AND application_name LIKE '{NAME}%'
+"""
+BLOCKED = f"""
+    SELECT 1 FROM pg_stat_activity JOIN pg_locks USING (pid)
+    WHERE locktype <> 'advisory' AND NOT granted AND application_name LIKE '{NAME}%'
 """
 CONNECTED = f"""
     SELECT count(*) FROM pg_stat_activity
@@ -90,6 +100,22 @@ class Held:
         until(lambda: self._count() == 0, within=10, what="the end of a killed process's session")
         self._admin.execute(f"SELECT pg_advisory_lock({LOCK})")
 
+    def only_at(self, step: str) -> None:
+        """Hold at this step alone: `> D events_event` is whatever deletes from that table."""
+        self._admin.execute("INSERT INTO fault.only VALUES (%s)", [step])
+
+    def open(self) -> None:
+        """Hold nobody who stands at a step, until the lock is taken again."""
+        self._admin.execute(f"SELECT pg_advisory_unlock({LOCK})")
+
+    def wait_for_end_or_lock(self, child: Child) -> None:
+        """Wait until a child has ended or waits for what somebody who is held has locked."""
+        until(
+            lambda: not child.is_running() or self._admin.execute(BLOCKED).fetchone(),
+            within=30,
+            what="the second one's end, or that it waits",
+        )
+
     def pass_by(self, step: str) -> None:
         """Hold nobody at this step, or at `all`, who comes to it from now on."""
         self._admin.execute("INSERT INTO fault.passed VALUES (%s) ON CONFLICT DO NOTHING", [step])
@@ -117,6 +143,11 @@ def holding(dsn: str) -> Iterator[Held]:
             admin.execute(f"SELECT pg_advisory_lock({LOCK})")
             yield Held(admin)
         finally:
+            # Whoever is still held, because a test has failed, has locked the tables.
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                f" WHERE datname = current_database() AND application_name LIKE '{NAME}%'"
+            )
             admin.execute("DROP SCHEMA fault CASCADE")
 
 

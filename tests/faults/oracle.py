@@ -106,6 +106,7 @@ def difference(table: str, size: str, names: list[str]) -> str:
         ), held AS (
             SELECT {keys}, {", ".join(MEASURES)}, llmcost_latencies_merged(latencies) AS latencies
             FROM {table}
+            WHERE (calls, input_tokens, output_tokens, cost_usd) <> (0, 0, 0, 0)  -- nothing is left
         )
         (SELECT 'missing', {columns} FROM anew EXCEPT SELECT 'missing', {columns} FROM held)
         UNION ALL
