@@ -34,6 +34,7 @@ class Ledger:
     """What is known from outside; written to by many client threads."""
 
     began: int = 0
+    started: set[str] = field(default_factory=set)
     acknowledged: dict[str, dict[str, Any]] = field(default_factory=dict)
     # Whatever no client may ever see; empty in the end.
     breaches: list[str] = field(default_factory=list)
@@ -45,6 +46,7 @@ class Ledger:
     def begin(self, events: list[dict[str, Any]]) -> None:
         with self.lock:
             self.began += len(events)
+            self.started |= {event["event_id"] for event in events}
 
     def acknowledge(
         self, events: list[dict[str, Any]], answer: dict[str, Any], *, tries: int
@@ -124,10 +126,20 @@ def _uuid4(chance: random.Random) -> UUID:
 
 
 class Clients:
-    """Threads that send batches, each until it is acknowledged, and one that reads meanwhile."""
+    """Threads that send batches, each until it is acknowledged, and one that reads meanwhile.
+
+    Without the reader where calls are erased: then nobody knows how many there are at least.
+    """
 
     def __init__(
-        self, group: Group, company: SimpleNamespace, ledger: Ledger, *, threads: int, seed: int
+        self,
+        group: Group,
+        company: SimpleNamespace,
+        ledger: Ledger,
+        *,
+        threads: int,
+        seed: int,
+        reads: bool = True,
     ) -> None:
         self._group, self._ledger = group, ledger
         self._headers = {"Authorization": f"Bearer {company.key}"}
@@ -137,7 +149,8 @@ class Clients:
             threading.Thread(target=self._send, args=[random.Random(seed + number)])
             for number in range(threads)
         ]
-        self._threads.append(threading.Thread(target=self._read))
+        if reads:
+            self._threads.append(threading.Thread(target=self._read))
 
     def __enter__(self) -> Self:
         for thread in self._threads:

@@ -33,7 +33,7 @@ LONG_AGO = "2015-01-01"
 def assert_nothing_is_lost(group: Group, company: SimpleNamespace, ledger: Ledger) -> None:
     """Every acknowledged id is stored once and counted once, wherever one looks."""
     assert ledger.breaches == []
-    stored = stored_costs(group)
+    stored = stored_costs(group, company)
     expected = sorted(ledger.acknowledged)
     assert sorted(event_id for event_id, _ in stored) == expected
     assert sum(cost for _, cost in stored) == ledger_cost(ledger)
@@ -49,8 +49,11 @@ def assert_rollups_equal_events(group: Group, *, within: float) -> None:
         assert group.look(difference(table, size, names)) == [], table
 
 
-def stored_costs(group: Group) -> list[tuple[str, Decimal]]:
-    return group.look("SELECT event_id::text, coalesce(cost_usd, 0) FROM events_event")
+def stored_costs(group: Group, company: SimpleNamespace) -> list[tuple[str, Decimal]]:
+    return group.look(
+        "SELECT event_id::text, coalesce(cost_usd, 0) FROM events_event WHERE account_id = %s",
+        [company.account],
+    )
 
 
 def ledger_cost(ledger: Ledger) -> Decimal:
