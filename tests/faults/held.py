@@ -179,7 +179,7 @@ AT_DATABASES = f"""
 """
 RESTORING = f"""
     SELECT pid, 'RESTORE ' || datname FROM pg_stat_activity
-    WHERE application_name LIKE '{NAME}%' AND datname LIKE '%\\_scratch\\_%' AND query LIKE 'COPY%'
+    WHERE application_name LIKE '{NAME}%' AND datname LIKE '%\\_scratch\\_%'
 """
 
 

@@ -221,7 +221,7 @@ def test_an_export_that_is_killed_in_the_middle_of_writing_is_whole(scene, forks
 
     # Ended at ever greater lengths of its file, so in the middle of each of its parts.
     deaths = 0
-    for length in count(300, 700):
+    for length in count(300, 1_700):
         if start(file_bytes=length).came_to_its_end():
             break
         deaths += 1
