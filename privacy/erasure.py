@@ -39,7 +39,9 @@ LEASE = timedelta(seconds=20)
 CHUNK = timedelta(seconds=90)
 # Revoked keys are refused everywhere after five seconds; until then calls may still arrive.
 KEYS_STOP = timedelta(seconds=6)
+# So many in a row that lead nowhere; then as many a day later, and the report says so.
 MOST_ATTEMPTS = 20
+GIVEN_UP, TRIED_AGAIN_AFTER = "erase_given_up", timedelta(days=1)
 
 
 class NothingHeld(NotFound):
@@ -188,6 +190,7 @@ def _wake() -> None:
 def erase_due() -> int:
     """Work off what was asked, for at most CHUNK; return how many erasures were finished."""
     finished = 0
+    _try_again()
     for turn in due.turns(ERASE, lease=LEASE, within=CHUNK):
         account_id = turn.account_id
         with tenant(account_id):
@@ -202,6 +205,18 @@ def erase_due() -> int:
             is_open = Erasure.objects.open().filter(account_id=account_id).exists()
         turn.end(clock.now() + (timedelta(seconds=5) if is_open else timedelta(days=1)))
     return finished
+
+
+def _try_again() -> None:
+    """Open what was given up a day ago: whatever stood in its way may be mended."""
+    for turn in due.turns(GIVEN_UP, lease=LEASE):
+        with tenant(turn.account_id):
+            given_up = Erasure.objects.filter(
+                account_id=turn.account_id, state=Erasure.State.FAILED
+            )
+            given_up.update(state=Erasure.State.QUEUED, attempts=0)
+            due.schedule(ERASE, turn.account_id, clock.now())
+        turn.forget()
 
 
 def carry_out(asked: Erasure) -> bool:
@@ -252,6 +267,7 @@ def _begin(asked: Erasure) -> Erasure | None:
         if row.attempts > MOST_ATTEMPTS:
             row.state = Erasure.State.FAILED
             row.save(update_fields=["attempts", "state"])
+            due.schedule(GIVEN_UP, account_id, clock.now() + TRIED_AGAIN_AFTER)
             logger.error("erasure_given_up", extra={"erasure": str(row.public_id)})
             return None
         account = Account.objects.get(pk=account_id)

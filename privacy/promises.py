@@ -15,7 +15,7 @@ from llmcost.up import backups
 from llmcost.up.backups import made_at
 from privacy import consent
 from privacy.correspondence.services import KEPT
-from privacy.erasure import ERASE
+from privacy.erasure import ERASE, GIVEN_UP
 from privacy.inventory.registry import declared_columns
 from privacy.models import (
     DailySalt,
@@ -122,7 +122,11 @@ def receipts_sound() -> Outcome:
 @promise(12, "deletions are worked off")
 def erased() -> Outcome:
     late = DueWork.objects.filter(kind=ERASE, due_at__lt=clock.now() - HOURS_LATE).count()
-    return Outcome(not late, f"{late} accounts wait for longer than {HOURS_LATE}")
+    given_up = DueWork.objects.filter(kind=GIVEN_UP).count()
+    return Outcome(
+        not late and not given_up,
+        f"{late} accounts wait for longer than {HOURS_LATE}, {given_up} were given up for today",
+    )
 
 
 @promise(12, "no backup is older than the policy says")

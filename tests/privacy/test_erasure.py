@@ -19,7 +19,7 @@ from events.ingest import erased_users
 from events.rollups.fold import fold
 from llmcost import clock
 from llmcost.tenancy.context import tenant
-from privacy import erasure, receipts, tombstones
+from privacy import erasure, promises, receipts, tombstones
 from privacy.models import Erasure, Receipt, RefusedUser
 from projects.models import ApiKey, Project, Scope
 from projects.services import issue_key, open_project
@@ -234,6 +234,26 @@ def test_what_is_asked_while_another_runs_is_done_next(firm, monkeypatch):
     assert [row["calls"] for row in usage(firm.key)] == [0]
 
 
+def test_what_is_given_up_is_reported_and_tried_again_a_day_later(firm, monkeypatch, time_machine):
+    now = datetime.now(UTC)
+    post(firm.key, {**CALL, "user_id": "u"})
+    asked = ask(firm, "u")
+    with monkeypatch.context() as patched:
+        patched.setattr(erasure.erasure, "left", lambda _selection: {"events_event": 1})
+        for attempt in range(erasure.MOST_ATTEMPTS + 2):  # the first one led somewhere
+            time_machine.move_to(now + timedelta(seconds=10 * attempt + 10), tick=False)
+            assert erasure.erase_due() == 0
+    with tenant(firm.account.pk):
+        assert Erasure.objects.get(pk=asked.pk).state == Erasure.State.FAILED
+    assert not promises.erased().holds
+    assert erasure.erase_due() == 0
+
+    time_machine.move_to(now + timedelta(days=1, hours=1), tick=False)
+
+    assert erasure.erase_due() == 1
+    assert promises.erased().holds
+
+
 def test_an_erasure_that_dies_between_batches_goes_on_where_it_stopped(firm, monkeypatch):
     post(firm.key, *[{**CALL, "user_id": "u"}] * 7)
     asked = ask(firm, "u")
@@ -374,7 +394,9 @@ def test_a_day_waits_for_who_erases_in_it_call_by_call(firm):
         assert erasure.erasure.erase_batch(replace(everybody, user_id="u"), 2)[0] == 2
         other.start()
         begun.wait()
-        with psycopg.connect(database.admin_dsn(connection.settings_dict["NAME"])) as link:
+        dsn = database.admin_dsn(connection.settings_dict["NAME"])
+        # A transaction would see the activity of its first look for ever.
+        with psycopg.connect(dsn, autocommit=True) as link:
             waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
             until(lambda: link.execute(waiting).fetchone()[0], within=10, what="a lock")
     other.join()
