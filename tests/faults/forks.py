@@ -20,8 +20,9 @@ from typing import Any
 
 from tests.up.site import REPOSITORY, until
 
-# By this name the database knows whom it may hold (tests/faults/held.py).
-NAME = "killed"
+# By this name the database knows whom it may hold (tests/faults/held.py): ours, and not those of
+# tests that run beside us.
+NAME = f"killed-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
 
 
 class Child:
