@@ -31,6 +31,14 @@ def pytest_configure(config: pytest.Config) -> None:
         database.make_template()
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse to run where tests that share one browser or one site would be parted."""
+    if hasattr(session.config, "workerinput"):
+        for item in session.items:
+            if item.get_closest_marker("xdist_group") and "@" not in item.nodeid:
+                raise pytest.UsageError("this pytest hides the groups of tests from xdist")
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """End the whole suite with a search of all that it has left for marked prompts."""
     if hasattr(session.config, "workerinput"):
