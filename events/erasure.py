@@ -84,6 +84,24 @@ def windows(selection: Selection) -> Iterator[Selection]:
         yield replace(selection, start=day, end=day + DAY)
 
 
+def in_batches(
+    selection: Selection,
+    batch: Callable[[Selection], Selection | None],
+    goes_on: Callable[[], bool],
+) -> bool:
+    """Have each window of a selection worked off by `batch`, as long as it `goes_on`.
+
+    `batch` does some of what it is given and returns what is left of it. Says whether all is done.
+    """
+    for window in windows(selection):
+        rest: Selection | None = window
+        while rest is not None:
+            rest = batch(rest)
+            if not goes_on():
+                return False
+    return True
+
+
 def erase_batch(selection: Selection, limit: int = BATCH) -> tuple[int, Selection | None]:
     """Delete up to `limit` calls, also from the sums; a whole day at once. Inside `tenant()`.
 

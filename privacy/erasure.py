@@ -9,6 +9,7 @@ import logging
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from celery import current_app
@@ -229,12 +230,8 @@ def _carry_out(asked: Erasure, goes_on: Callable[[], bool]) -> bool:
     if begun is None:
         return False
     selection = _selection(begun)
-    for window in erasure.windows(selection):
-        rest: Selection | None = window
-        while rest is not None:
-            rest = _one_batch(begun, rest)
-            if not goes_on():
-                return False
+    if not erasure.in_batches(selection, partial(_one_batch, begun), goes_on):
+        return False
     if not erasure.settle(selection, goes_on=goes_on):
         return False
     erasing.send(Erasure, account_id=begun.account_id)

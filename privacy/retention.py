@@ -63,12 +63,15 @@ def _delete_old_of(project: Project, turn: due.Turn) -> int:
         end=now - timedelta(days=project.retention_days or 0),
     )
     gone = 0
-    for window in erasure.windows(old):
-        rest: Selection | None = window
-        while rest is not None and turn.goes_on():
-            with tenant(project.account_id):
-                batch, rest = erasure.erase_batch(rest)
-            gone += batch
+
+    def one_batch(window: Selection) -> Selection | None:
+        nonlocal gone
+        with tenant(project.account_id):
+            batch, rest = erasure.erase_batch(window)
+        gone += batch
+        return rest
+
+    erasure.in_batches(old, one_batch, turn.goes_on)
     if gone:
         # Whatever it takes: the next turn would not know that something went.
         erasure.settle(old)

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from types import SimpleNamespace
 
 import psycopg
@@ -16,6 +15,7 @@ from tests.calls import CALL
 from tests.conftest import open_company
 from tests.privacy.elsewhere import export_of, installation, key_of, read, rows_of, somebody
 from tests.privacy.test_erasure import post, usage
+from tests.up.site import until
 
 OWNER = "killed@owner.example"
 SECONDS = 60
@@ -63,14 +63,6 @@ def begin(scene):
     )
 
 
-def eventually(link, question, wanted):
-    """Ask the database until it gives the answer that is waited for."""
-    ends = time.monotonic() + SECONDS
-    while not wanted(link.execute(question).fetchall()):
-        assert time.monotonic() < ends, question
-        time.sleep(0.05)
-
-
 # What it writes first, in the middle and last; a lock on it holds the command there.
 PLACES = ["accounts_account", "events_event_timeless", "events_rate"]
 
@@ -95,10 +87,18 @@ def kill_at(scene, place):
         holder.execute(f"LOCK TABLE {place} IN SHARE MODE")
         command = begin(scene)
         with psycopg.connect(database.admin_dsn(scene.database), autocommit=True) as link:
-            eventually(link, WAITING, bool)
+            until(
+                lambda: link.execute(WAITING).fetchall(),
+                within=SECONDS,
+                what="a command that waits for our lock",
+            )
             command.send_signal(signal.SIGKILL)
             command.communicate()
             holder.rollback()
             # The server notices that nobody listens when it answers.
-            eventually(link, OTHERS, lambda found: found[0][0] <= 1)
+            until(
+                lambda: link.execute(OTHERS).fetchone()[0] <= 1,
+                within=SECONDS,
+                what="the end of a killed command's sessions",
+            )
     assert command.returncode == -signal.SIGKILL
