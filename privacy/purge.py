@@ -246,16 +246,24 @@ def _empty(account_id: int, table: Table, goes_on: Callable[[], bool]) -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT has_table_privilege(%s, 'DELETE')", [table.name])
         [may_delete] = cursor.fetchone()
+    if not may_delete:
+        return _have_emptied(account_id, table, goes_on)
     after: tuple[Any, ...] | None = ()
-    while after is not None if may_delete else _holds(account_id, table):
+    while after is not None:
         with tenant(account_id), connection.cursor() as cursor:
-            if may_delete:
-                after = _delete_batch(cursor, account_id, table, after or ())
-            else:
-                # What we may add to only: its owner deletes, and only for an account that is due.
-                cursor.execute("SELECT llmcost_purge_kept_trail(%s)", [table.name])
-                _count(account_id, table.name, cursor.fetchone()[0])
+            after = _delete_batch(cursor, account_id, table, after)
         if after is not None and not goes_on():
+            return False
+    return True
+
+
+def _have_emptied(account_id: int, table: Table, goes_on: Callable[[], bool]) -> bool:
+    """Do the same where we may only add: the table's owner deletes, for an account that is due."""
+    while _holds(account_id, table):
+        with tenant(account_id), connection.cursor() as cursor:
+            cursor.execute("SELECT llmcost_purge_kept_trail(%s)", [table.name])
+            _count(account_id, table.name, cursor.fetchone()[0])
+        if not goes_on():
             return False
     return True
 
